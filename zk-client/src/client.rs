@@ -179,8 +179,14 @@ impl Client {
         self.0.line.state().borrow().session().map(|info| info.id)
     }
 
-    /// Until when the server cannot have expired `session`: the time the last answered request or ping was sent,
-    /// and the negotiated timeout. `None` when that session is over.
+    /// Until when `session` is safe: the time the last answered request or ping was sent, and the negotiated
+    /// timeout. `None` when that session is over.
+    ///
+    /// The server that answers has heard from us since that time. A single server, and the leader of an ensemble,
+    /// cannot have expired the session before. A follower passes on what it has heard twice in a tick; one that
+    /// is cut off from its leader goes on answering for up to `syncLimit` ticks and does not, and the leader may
+    /// then expire the session earlier. What must not happen even then belongs behind a fencing token
+    /// ([`Stat::czxid`](zk_proto::Stat::czxid)) or into a transaction that checks for the owner's node.
     #[must_use]
     pub fn session_deadline(&self, session: SessionId) -> Option<Instant> {
         self.0.line.alive().filter(|(id, _)| *id == session).map(|(_, deadline)| deadline)

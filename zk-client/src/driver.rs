@@ -33,6 +33,8 @@ pub(crate) struct Driver {
     frame_limit: usize,
     line: Arc<Line>,
     commands: mpsc::UnboundedReceiver<Command>,
+    /// Whether callers who are gone are to be looked for before anything is sent.
+    sweep_due: bool,
     /// Every handle is gone, and the core was told.
     orphaned: bool,
     waiters: Waiters,
@@ -66,6 +68,7 @@ impl Driver {
             frame_limit,
             line,
             commands,
+            sweep_due: false,
             orphaned: false,
             waiters: Waiters::new(inbox),
             state,
@@ -175,12 +178,13 @@ impl Driver {
     /// there is enough of it to be worth a walk.
     fn sweep(&mut self) {
         let dropped = self.line.dropped();
-        if dropped == 0 {
+        if dropped == 0 && !self.sweep_due {
             return;
         }
         let sending = matches!(self.link, Link::Up(_)) && self.core.wants_transmit();
         if sending || dropped >= SWEEP_AFTER.max(self.waiters.len() / 4) {
             self.line.take_dropped();
+            self.sweep_due = false;
             let core = &mut self.core;
             let released = self.waiters.sweep(|op| core.cancel(op));
             self.line.release(released);
@@ -230,6 +234,8 @@ impl Driver {
         self.link = Link::Down;
         self.input = BytesMut::new();
         self.output.clear();
+        // Reads that were in flight wait again, and may have lost their callers meanwhile.
+        self.sweep_due = true;
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
