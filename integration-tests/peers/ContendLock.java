@@ -38,6 +38,7 @@ public class ContendLock {
         try (CuratorFramework client = CuratorFrameworkFactory.builder()
                 .connectString(hosts)
                 .sessionTimeoutMs(10_000)
+                .connectionTimeoutMs(8_000)
                 .retryPolicy(new ExponentialBackoffRetry(100, 10))
                 .build()) {
             client.start();

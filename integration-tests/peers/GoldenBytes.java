@@ -209,8 +209,9 @@ public class GoldenBytes {
         show("SetMaxChildrenTxn", new SetMaxChildrenTxn("/t", 0x21222324));
         MultiTxn multi = new MultiTxn(Arrays.asList(new Txn(1, encode(create)), new Txn(5, encode(set))));
         show("MultiTxn", multi);
-        MultiTxn failed = new MultiTxn(Arrays.asList(new Txn(-1, encode(new ErrorTxn(0))), new Txn(-1, encode(new ErrorTxn(-103)))));
-        show("MultiTxn.failed", failed);
+        // As the server logs it: what came before the failure keeps its own type, yet nothing of it may be applied.
+        show("MultiTxn.failed", new MultiTxn(Arrays.asList(new Txn(1, encode(create)), new Txn(-1, encode(new ErrorTxn(-103))),
+                new Txn(-1, encode(new ErrorTxn(-2))))));
         TxnDigest digest = new TxnDigest(2, 0x5152535455565758L);
         show("TxnDigest", digest);
         // As a log entry and a PROPOSAL carry them: header, transaction, digest.
