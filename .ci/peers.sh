@@ -77,6 +77,9 @@ with tarfile.open(archive, "r|gz") as tar:
 PY
   rm -rf "$work"
   trap - EXIT
+  for jar in zookeeper-3.9.5 zookeeper-jute-3.9.5 curator-recipes-5.9.0; do
+    [ -e "$JARS395/$jar.jar" ] || { say "pyspark $PYSPARK has no $jar.jar"; exit 1; }
+  done
   touch "$JARS395/.complete"
 fi
 

@@ -47,7 +47,7 @@ fn clients_pass_on_java() -> io::Result<()> {
     Ok(())
 }
 
-/// A directory that Java wrote and was killed over shows the same tree after a restart.
+/// A directory that Java wrote shows the same tree after a kill and after an orderly end.
 #[test]
 fn java_reopens_its_data_directory() -> io::Result<()> {
     let Some(peers) = or_skip(Peers::find())? else { return Ok(()) };
@@ -58,6 +58,10 @@ fn java_reopens_its_data_directory() -> io::Result<()> {
         let dump = |server: &JavaServer| peers.java("DumpTree", class_path, &[&server.hosts()])?.success();
         peers.java("WriteDataDir", class_path, &[&server.hosts(), "2"])?.success()?;
         let before = dump(&server)?;
+        server.restart()?;
+        assert_eq!(dump(&server)?, before);
+        server.signal("TERM")?;
+        while server.four_letter("ruok").is_ok() {}
         server.restart()?;
         assert_eq!(dump(&server)?, before);
         assert!(before.contains("/round-1/multi/child "), "{before}");
@@ -77,6 +81,28 @@ fn golden_records_are_current() -> io::Result<()> {
         let said: BTreeSet<&str> = said.lines().collect();
         for line in golden.lines() {
             assert!(said.contains(line), "Java {version} does not print {line}");
+        }
+    }
+    Ok(())
+}
+
+/// Every Java reads the data directories that any Java wrote for `zk-proto`'s golden files, from log or snapshot.
+#[test]
+fn java_opens_the_golden_directories() -> io::Result<()> {
+    let Some(peers) = or_skip(Peers::find())? else { return Ok(()) };
+    let disk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../zk-proto/tests/golden/disk");
+    for (version, written_by) in peers.versions().flat_map(|v| [(v, "3.8"), (v, "3.9.5")]) {
+        let class_path = peers.zookeeper_class_path(version).map_err(io::Error::other)?;
+        let expected = std::fs::read_to_string(disk.join(written_by).join("tree.txt"))?;
+        for files in [&["snapshot.0", "log.1"][..], &["snapshot.19"]] {
+            let data = tempfile::tempdir()?;
+            std::fs::create_dir(data.path().join("version-2"))?;
+            for file in files {
+                std::fs::copy(disk.join(written_by).join(file), data.path().join("version-2").join(file))?;
+            }
+            let server = JavaServer::start(&peers, version, data.path(), None)?;
+            let tree = peers.java("DumpTree", class_path, &[&server.hosts()])?.success()?;
+            assert_eq!(tree, expected, "Java {version} on {files:?} of Java {written_by}");
         }
     }
     Ok(())
@@ -135,34 +161,35 @@ fn killed_holder_is_succeeded() -> io::Result<()> {
 #[test]
 fn java_ensemble_forms() -> io::Result<()> {
     let Some(peers) = or_skip(Peers::find())? else { return Ok(()) };
-    let data = tempfile::tempdir()?;
+    for version in peers.versions() {
+        let data = tempfile::tempdir()?;
+        let mut servers = spawn_ensemble(&peers, version, data.path())?;
+        let mut modes = Vec::new();
+        for server in &mut servers {
+            server.wait_serving()?;
+            let answer = server.four_letter("srvr")?;
+            modes.extend(answer.lines().find_map(|line| line.strip_prefix("Mode: ")).map(str::to_owned));
+        }
+        modes.sort_unstable();
+        assert_eq!(modes, ["follower", "follower", "leader"], "Java {version}");
+    }
+    Ok(())
+}
+
+fn spawn_ensemble(peers: &Peers, version: JavaVersion, data: &Path) -> io::Result<Vec<JavaServer>> {
     let mut config = Vec::new();
     for id in 1..=3 {
         config.push((format!("server.{id}"), format!("127.0.0.1:{}:{}", free_port()?, free_port()?)));
     }
-    let mut servers = Vec::new();
-    for id in 1..=3 {
-        let data_dir = data.path().join(id.to_string());
+    let member = |id: usize| {
+        let data_dir = data.join(id.to_string());
         std::fs::create_dir_all(&data_dir)?;
         std::fs::write(data_dir.join("myid"), id.to_string())?;
-        let options = JavaServerOptions {
-            version: JavaVersion::V3_8,
-            data_dir,
-            port: free_port()?,
-            config: config.clone(),
-            jvm_flags: Vec::new(),
-        };
-        servers.push(JavaServer::spawn(&peers, options)?);
-    }
-    let mut modes = Vec::new();
-    for server in &mut servers {
-        server.wait_serving()?;
-        let answer = server.four_letter("srvr")?;
-        modes.extend(answer.lines().find_map(|line| line.strip_prefix("Mode: ")).map(str::to_owned));
-    }
-    modes.sort_unstable();
-    assert_eq!(modes, ["follower", "follower", "leader"]);
-    Ok(())
+        let (port, config) = (free_port()?, config.clone());
+        let options = JavaServerOptions { version, data_dir, port, config, jvm_flags: Vec::new() };
+        JavaServer::spawn(peers, options)
+    };
+    (1..=3).map(member).collect()
 }
 
 /// Counts the turns of each contender; fails if one enters before the other has left.

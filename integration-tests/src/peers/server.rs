@@ -139,7 +139,10 @@ impl JavaServer {
         let Some(child) = &self.child else {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the server is not running"));
         };
-        let status = Command::new("kill").args(["-s", name, &child.id().to_string()]).status()?;
+        // The shell's own kill: a slim container has no other.
+        let pid = child.id().to_string();
+        let status =
+            Command::new("bash").args(["-c", r#"kill -s "$1" "$2""#, "kill", name, &pid]).status()?;
         if status.success() { Ok(()) } else { Err(io::Error::other(format!("kill -s {name}: {status}"))) }
     }
 
