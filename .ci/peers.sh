@@ -7,7 +7,6 @@
 # Idempotent and silent about what is already there. Writes $ZK_PEERS_DIR/peers.env (KEY=VALUE lines, read by
 # integration-tests/src/peers.rs) and prints it. Starts nothing: .ci/peers_prove.sh runs what was found.
 set -euo pipefail
-shopt -s extglob nullglob
 
 DIR=${ZK_PEERS_DIR:-$HOME/.cache/zk-peers}
 # The release that carries ZooKeeper 3.9.5 and Curator 5.9.0. Another release carries other versions.
@@ -121,8 +120,6 @@ for jar in zookeeper zookeeper-jute slf4j-simple curator-recipes guava; do
   case ":$CURATOR_CP:" in *":$J/$jar.jar:"*) ;; *) say "not found: $J/$jar.jar"; exit 1 ;; esac
 done
 
-join() { local IFS=:; echo "$*"; }
-
 {
   echo "ZK_PEER_JAVA=$(command -v java)"
   echo "ZK_PEER_JAVAC=$(command -v javac)"
@@ -130,8 +127,9 @@ join() { local IFS=:; echo "$*"; }
   echo "ZK_PEER_ZOOKEEPER_CP=$ZOOKEEPER_CP"
   echo "ZK_PEER_CURATOR_CP=$CURATOR_CP"
   if [ -e "$JARS395/.complete" ]; then
-    echo "ZK_PEER_ZOOKEEPER395_CP=$(join "$JARS395"/!(curator|guava|failureaccess)*.jar)"
-    echo "ZK_PEER_CURATOR59_CP=$(join "$JARS395"/*.jar)"
+    jars=$(printf '%s\n' "$JARS395"/*.jar)
+    echo "ZK_PEER_ZOOKEEPER395_CP=$(grep -Ev '/(curator|guava|failureaccess)[^/]*$' <<<"$jars" | paste -sd:)"
+    echo "ZK_PEER_CURATOR59_CP=$(paste -sd: <<<"$jars")"
   fi
 } >"$ENV_FILE.tmp"
 # In one step: a test that starts meanwhile reads the old file or the new one.
