@@ -149,8 +149,8 @@ pub enum Txn {
     /// The paths may be absent in logs of versions before 3.6: then the session's ephemerals go all the same.
     CloseSession(Option<CloseSessionTxn>),
     Multi(Vec<Self>),
-    /// A request that failed its checks: consumes its zxid and tells the client why. `Ok` stands only in a failed
-    /// multi, for the parts before the one that failed.
+    /// A request that failed its checks: consumes its zxid and tells the client why. A failed multi
+    /// has one such part, then `RuntimeInconsistency` for the rest; the parts before it keep their types.
     Error(Result<(), ErrorCode>),
 }
 

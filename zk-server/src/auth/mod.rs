@@ -13,8 +13,7 @@ pub const SUPER: &str = "super";
 pub fn allows(acl: &[Acl], perms: Perms, ids: &[AuthId]) -> bool {
     ids.iter().any(|id| id.scheme == SUPER)
         || acl.iter().any(|entry| {
-            entry.perms.allows(perms)
-                && (is_anyone(&entry.id) || ids.iter().any(|id| matches(&entry.id, id)))
+            entry.perms.allows(perms) && (is_anyone(&entry.id) || ids.iter().any(|id| matches(&entry.id, id)))
         })
 }
 
@@ -38,7 +37,12 @@ fn matches(wanted: &AuthId, have: &AuthId) -> bool {
 /// # Errors
 /// [`ErrorCode::AuthFailed`] for a scheme that is not known or credentials of the wrong form; the connection is
 /// then closed.
-pub fn authenticate(scheme: &str, credentials: &[u8], peer: IpAddr, super_digest: Option<&str>) -> Result<Vec<AuthId>, ErrorCode> {
+pub fn authenticate(
+    scheme: &str,
+    credentials: &[u8],
+    peer: IpAddr,
+    super_digest: Option<&str>,
+) -> Result<Vec<AuthId>, ErrorCode> {
     match scheme {
         "ip" => Ok(vec![AuthId::new("ip", peer.to_string())]),
         "digest" => {
@@ -144,7 +148,13 @@ mod tests {
     use super::*;
 
     fn ids(credentials: &str) -> Vec<AuthId> {
-        authenticate("digest", credentials.as_bytes(), [127, 0, 0, 1].into(), Some("super:D/InIHSb7yEEbrWz8b9l71RjZJU=")).unwrap()
+        authenticate(
+            "digest",
+            credentials.as_bytes(),
+            [127, 0, 0, 1].into(),
+            Some("super:D/InIHSb7yEEbrWz8b9l71RjZJU="),
+        )
+        .unwrap()
     }
 
     #[test]

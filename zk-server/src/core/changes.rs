@@ -94,8 +94,10 @@ impl Changes {
     /// Notes the node as transaction `zxid` will leave it; `before` is what [`Changes::get`] gave.
     pub fn put(&mut self, zxid: Zxid, path: &str, before: Option<&Record>, after: Option<Record>) {
         let of = |r: &Record| digest::of_node(path, r.data.as_deref(), &r.stat);
-        self.digest = self.digest.wrapping_sub(before.map_or(0, of)).wrapping_add(after.as_ref().map_or(0, of));
-        let path: Arc<str> = self.latest.get_key_value(path).map_or_else(|| path.into(), |(p, _)| Arc::clone(p));
+        self.digest =
+            self.digest.wrapping_sub(before.map_or(0, of)).wrapping_add(after.as_ref().map_or(0, of));
+        let path: Arc<str> =
+            self.latest.get_key_value(path).map_or_else(|| path.into(), |(p, _)| Arc::clone(p));
         let old = self.latest.insert(Arc::clone(&path), Change { zxid, node: after });
         if let Some(undo) = &mut self.undo {
             undo.before.push((Arc::clone(&path), old));

@@ -227,7 +227,10 @@ impl Connection {
     /// The write at the head of the order has been answered.
     pub fn write_answered(&self) {
         let mut state = self.lock();
-        debug_assert!(matches!(state.order.front(), Some(Pending::Write)), "a write was answered out of order");
+        debug_assert!(
+            matches!(state.order.front(), Some(Pending::Write)),
+            "a write was answered out of order"
+        );
         state.order.pop_front();
     }
 
@@ -243,56 +246,53 @@ impl Connection {
         }
     }
 
-    /// Answers a request; `true` when the sender must be woken (once until it takes the outbox).
-    pub fn reply(&self, xid: i32, zxid: Zxid, outcome: Result<(), ErrorCode>, body: impl FnOnce(&mut BytesMut)) -> bool {
+    /// Answers a request.
+    pub fn reply(
+        &self,
+        xid: i32,
+        zxid: Zxid,
+        outcome: Result<(), ErrorCode>,
+        body: impl FnOnce(&mut BytesMut),
+    ) {
         self.push(|out| {
             frame::put(out, |out| {
                 ReplyHeader { xid, zxid, outcome }.encode(out);
                 body(out);
             });
-        })
+        });
     }
 
     /// Sends a watch event made by [`event_frame`]. A client that leaves too much unread is closed: it arms its
     /// watches again when it comes back, and nobody else pays for it.
-    pub fn event(&self, event: &Bytes) -> bool {
-        let too_slow = self.outbox_bytes() > OUTBOX_BYTES_MAX;
-        if too_slow {
-            return self.close();
+    pub fn event(&self, event: &Bytes) {
+        if self.outbox_bytes() > OUTBOX_BYTES_MAX {
+            self.close();
         }
-        self.push(|out| out.put_slice(event))
+        self.push(|out| out.put_slice(event));
     }
 
     /// Answers the handshake. `session` is the session it now serves; `None` refuses it and closes.
-    pub fn establish(&self, session: Option<SessionId>, answer: &Bytes) -> bool {
-        {
-            let mut state = self.lock();
-            if state.stage != Stage::Handshake {
-                return false;
-            }
-            state.session = session.unwrap_or_default();
-        }
-        let wake = self.push(|out| out.put_slice(answer));
-        self.lock().stage = if session.is_some() { Stage::Open } else { Stage::Closing };
-        wake
-    }
-
-    /// To be closed once its outbox is sent; `true` when the sender must be woken.
-    pub fn close(&self) -> bool {
+    pub fn establish(&self, session: Option<SessionId>, answer: &impl Encode) {
         let mut state = self.lock();
-        state.stage = Stage::Closing;
-        !std::mem::replace(&mut state.woken, true)
+        if state.stage != Stage::Handshake {
+            return;
+        }
+        frame::put(&mut state.out, |out| answer.encode(out));
+        state.session = session.unwrap_or_default();
+        state.stage = if session.is_some() { Stage::Open } else { Stage::Closing };
     }
 
-    /// Wakes the sender.
-    pub fn wake(&self) {
-        self.wake.wake();
+    /// To be closed once its outbox is sent.
+    pub fn close(&self) {
+        self.lock().stage = Stage::Closing;
     }
 
-    /// Closes and wakes the sender.
-    pub fn close_now(&self) {
-        if self.close() {
-            self.wake();
+    /// Wakes the sender, once until it takes the outbox. To be called after whatever was pushed, with no lock of
+    /// the state held.
+    pub fn notify(&self) {
+        let first = !std::mem::replace(&mut self.lock().woken, true);
+        if first {
+            self.wake.wake();
         }
     }
 
@@ -304,14 +304,12 @@ impl Connection {
         !empty.is_empty()
     }
 
-    fn push(&self, write: impl FnOnce(&mut BytesMut)) -> bool {
+    fn push(&self, write: impl FnOnce(&mut BytesMut)) {
         let mut state = self.lock();
-        if state.stage == Stage::Closing {
-            return false;
+        if state.stage != Stage::Closing {
+            state.sent += 1;
+            write(&mut state.out);
         }
-        state.sent += 1;
-        write(&mut state.out);
-        !std::mem::replace(&mut state.woken, true)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -352,13 +350,29 @@ mod tests {
 
     #[test]
     fn the_sender_is_woken_once_until_it_looks() {
-        let c = Connection::for_tests(1);
-        assert!(c.reply(1, Zxid(1), Ok(()), |_| {}));
-        assert!(!c.reply(2, Zxid(1), Ok(()), |_| {}));
+        struct Count(AtomicU64);
+        impl Wake for Count {
+            fn wake(&self) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let count = Arc::new(Count(AtomicU64::new(0)));
+        let c = Connection::new(
+            ConnId(1),
+            ([127, 0, 0, 1], 1).into(),
+            Duration::ZERO,
+            Arc::clone(&count) as Arc<dyn Wake>,
+        );
+        for xid in 1..=2 {
+            c.reply(xid, Zxid(1), Ok(()), |_| {});
+            c.notify();
+        }
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
         let mut out = BytesMut::new();
         assert!(c.take_output(&mut out));
         assert_eq!(out.len(), 40);
-        assert!(c.reply(3, Zxid(1), Ok(()), |_| {}));
+        c.notify();
+        assert_eq!(count.0.load(Ordering::Relaxed), 2);
     }
 
     #[test]

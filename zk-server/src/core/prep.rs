@@ -73,8 +73,15 @@ impl Prep {
     }
 
     /// Makes the transaction of a request. `refused` is the reason to refuse it whatever it says.
-    pub fn request(&mut self, tree: &Tree, from: Origin<'_>, request: &Request, refused: Option<ErrorCode>) -> TxnEntry {
-        let step = &mut Step { tree, changes: &mut self.changes, rules: self.rules, from, zxid: self.last.next() };
+    pub fn request(
+        &mut self,
+        tree: &Tree,
+        from: Origin<'_>,
+        request: &Request,
+        refused: Option<ErrorCode>,
+    ) -> TxnEntry {
+        let step =
+            &mut Step { tree, changes: &mut self.changes, rules: self.rules, from, zxid: self.last.next() };
         let txn = match refused {
             Some(code) => Err(code),
             None => step.request(request),
@@ -91,7 +98,8 @@ impl Prep {
     /// Makes the transaction that ends a session and deletes its ephemeral nodes.
     pub fn close_session(&mut self, tree: &Tree, session: SessionId, cxid: i32, time_ms: i64) -> TxnEntry {
         let from = Origin { session, cxid, ids: &[], time_ms };
-        let step = &mut Step { tree, changes: &mut self.changes, rules: self.rules, from, zxid: self.last.next() };
+        let step =
+            &mut Step { tree, changes: &mut self.changes, rules: self.rules, from, zxid: self.last.next() };
         let paths_to_delete = step.close_session();
         self.finish(from, Txn::CloseSession(Some(CloseSessionTxn { paths_to_delete })))
     }
@@ -105,8 +113,10 @@ impl Prep {
             time_ms: from.time_ms,
             op: txn.opcode().code(),
         };
-        let digest = TxnDigest { version: DIGEST_VERSION, tree_digest: self.changes.digest() };
-        TxnEntry { header, txn, digest: Some(digest) }
+        // Java puts no digest behind an error.
+        let digest = (!matches!(txn, Txn::Error(_)))
+            .then(|| TxnDigest { version: DIGEST_VERSION, tree_digest: self.changes.digest() });
+        TxnEntry { header, txn, digest }
     }
 }
 
@@ -144,7 +154,7 @@ impl Step<'_> {
         }
     }
 
-    /// All parts, or none: then every part is an error.
+    /// All parts, or none.
     fn multi(&mut self, ops: &[MultiOp]) -> Txn {
         self.changes.begin();
         let mut parts = Vec::with_capacity(ops.len());
@@ -153,16 +163,10 @@ impl Step<'_> {
                 Ok(txn) => parts.push(txn),
                 Err(code) => {
                     self.changes.take_back();
-                    let failed = parts.len();
-                    return Txn::Multi(
-                        (0..ops.len())
-                            .map(|i| match i.cmp(&failed) {
-                                std::cmp::Ordering::Less => Txn::Error(Ok(())),
-                                std::cmp::Ordering::Equal => Txn::Error(Err(code)),
-                                std::cmp::Ordering::Greater => Txn::Error(Err(ErrorCode::RuntimeInconsistency)),
-                            })
-                            .collect(),
-                    );
+                    // As Java logs it: what came before keeps its type, and one error voids the whole.
+                    parts.push(Txn::Error(Err(code)));
+                    parts.resize(ops.len(), Txn::Error(Err(ErrorCode::RuntimeInconsistency)));
+                    return Txn::Multi(parts);
                 }
             }
         }
@@ -213,7 +217,13 @@ impl Step<'_> {
         }
         let creation = Creation { path: &r.path, data: &r.data, acl: &r.acl, mode, ttl_ms: r.ttl_ms };
         let (path, acl, parent_cversion) = self.create(&creation)?;
-        Ok(Txn::CreateTtl(CreateTtlTxn { path, data: r.data.clone(), acl, parent_cversion, ttl_ms: r.ttl_ms }))
+        Ok(Txn::CreateTtl(CreateTtlTxn {
+            path,
+            data: r.data.clone(),
+            acl,
+            parent_cversion,
+            ttl_ms: r.ttl_ms,
+        }))
     }
 
     /// The checks and changes that all kinds of creation share; the order of the checks is ZooKeeper's.
@@ -263,7 +273,12 @@ impl Step<'_> {
             ..StatPersisted::default()
         };
         let data = new.data.clone().map(Value::Coming);
-        self.changes.put(self.zxid, &path, None, Some(Record { stat, data, acl: acl.as_slice().into(), children: 0 }));
+        self.changes.put(
+            self.zxid,
+            &path,
+            None,
+            Some(Record { stat, data, acl: acl.as_slice().into(), children: 0 }),
+        );
         Ok((path, acl, parent_cversion))
     }
 

@@ -43,7 +43,13 @@ impl Sessions {
     }
 
     /// Begins to track a session.
-    pub fn open(&mut self, id: SessionId, timeout: Duration, connection: Option<Arc<Connection>>, now: Duration) {
+    pub fn open(
+        &mut self,
+        id: SessionId,
+        timeout: Duration,
+        connection: Option<Arc<Connection>>,
+        now: Duration,
+    ) {
         let due = self.due_at(now + timeout);
         self.due.insert((due, id));
         self.tracked.insert(id, Tracked { timeout, heard: now, due, closing: false, connection });
@@ -54,8 +60,17 @@ impl Sessions {
     ///
     /// # Errors
     /// `Err(())` as said.
-    #[allow(clippy::result_unit_err, reason = "there is one way to fail, and the caller's answer to it is fixed")]
-    pub fn attach(&mut self, id: SessionId, timeout: Duration, connection: &Arc<Connection>, now: Duration) -> Result<Option<Arc<Connection>>, ()> {
+    #[allow(
+        clippy::result_unit_err,
+        reason = "there is one way to fail, and the caller's answer to it is fixed"
+    )]
+    pub fn attach(
+        &mut self,
+        id: SessionId,
+        timeout: Duration,
+        connection: &Arc<Connection>,
+        now: Duration,
+    ) -> Result<Option<Arc<Connection>>, ()> {
         let session = self.tracked.get_mut(&id).filter(|s| !s.closing).ok_or(())?;
         session.timeout = timeout;
         session.heard = now;

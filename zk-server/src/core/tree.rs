@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use zk_proto::stat::StatPersisted;
 use zk_proto::storage::Owner;
 use zk_proto::storage::snapshot::OPEN_ACL;
-use zk_proto::stat::StatPersisted;
 use zk_proto::{Acl, ErrorCode, SessionId, Stat, Zxid, path};
 
 use super::acl_table::AclTable;
@@ -142,7 +142,7 @@ impl Tree {
         let hasher = FixedState::with_seed(seed);
         Self {
             shards: (0..SHARDS).map(|_| Arc::default()).collect(),
-            hasher,
+            hasher: hasher.clone(),
             children: HashMap::with_hasher(hasher),
             ephemerals: BTreeMap::new(),
             acls: AclTable::default(),
@@ -161,7 +161,9 @@ impl Tree {
             tree.insert(path, ZNode { data: None, acl: OPEN_ACL, children: 0, stat: zero });
         }
         let acl = tree.acls.retain(&Acl::read_only());
-        tree.insert("/zookeeper/config", ZNode { data: None, acl, children: 0, stat: zero });
+        // Java sets this ACL with version -1, and it shows.
+        let stat = StatPersisted { aversion: -1, ..zero };
+        tree.insert("/zookeeper/config", ZNode { data: None, acl, children: 0, stat });
         tree
     }
 
@@ -240,7 +242,13 @@ impl Tree {
     ///
     /// # Errors
     /// What makes the snapshot unusable, in words.
-    pub fn restore(&mut self, path: &str, data: Option<&[u8]>, acl: i64, stat: StatPersisted) -> Result<(), String> {
+    pub fn restore(
+        &mut self,
+        path: &str,
+        data: Option<&[u8]>,
+        acl: i64,
+        stat: StatPersisted,
+    ) -> Result<(), String> {
         if let Some((parent, _)) = path::split(path)
             && self.get(parent).is_none()
         {
@@ -312,7 +320,14 @@ impl Tree {
     ///
     /// # Errors
     /// `NoNode` when it is not there.
-    pub fn set_data(&mut self, path: &str, data: Option<&[u8]>, version: i32, zxid: Zxid, time_ms: i64) -> Result<(), ErrorCode> {
+    pub fn set_data(
+        &mut self,
+        path: &str,
+        data: Option<&[u8]>,
+        version: i32,
+        zxid: Zxid,
+        time_ms: i64,
+    ) -> Result<(), ErrorCode> {
         let data: Data = data.map(Into::into);
         let new_len = data.as_ref().map_or(0, |d| d.len());
         let mut old_len = new_len;
@@ -374,9 +389,12 @@ impl Tree {
             self.count_child(parent, 1);
         }
         let hash = self.hasher.hash_one(path);
-        let hasher = self.hasher;
-        Arc::make_mut(&mut self.shards[shard_of(hash)])
-            .insert_unique(hash, Entry { path: name, node }, |e| hasher.hash_one(&*e.path));
+        let hasher = &self.hasher;
+        Arc::make_mut(&mut self.shards[shard_of(hash)]).insert_unique(
+            hash,
+            Entry { path: name, node },
+            |e| hasher.hash_one(&*e.path),
+        );
     }
 
     fn remove(&mut self, path: &str) -> Option<ZNode> {

@@ -45,7 +45,12 @@ impl Watches {
     /// Sets a one-shot watch.
     pub fn add(&mut self, connection: &Arc<Connection>, path: &str, side: Side) {
         let path = self.path_of(connection, path);
-        self.table(side).entry(path).or_default().entry(connection.id).and_modify(|m| *m |= STANDARD).or_insert(STANDARD);
+        self.table(side)
+            .entry(path)
+            .or_default()
+            .entry(connection.id)
+            .and_modify(|m| *m |= STANDARD)
+            .or_insert(STANDARD);
     }
 
     /// Sets a watch that stays until it is removed.
@@ -109,7 +114,13 @@ impl Watches {
         }
     }
 
-    fn fire(&mut self, side: Side, path: &str, except: &[ConnId], deliver: &mut impl FnMut(&Arc<Connection>)) -> Vec<ConnId> {
+    fn fire(
+        &mut self,
+        side: Side,
+        path: &str,
+        except: &[ConnId],
+        deliver: &mut impl FnMut(&Arc<Connection>),
+    ) -> Vec<ConnId> {
         let mut heard: Vec<ConnId> = Vec::new();
         let mut used_up: Vec<ConnId> = Vec::new();
         if let Some(watchers) = self.table(side).get_mut(path) {
@@ -130,7 +141,8 @@ impl Watches {
         }
         if side == Side::Data && self.recursive > 0 {
             for ancestor in path::ancestors(path) {
-                let recursive = self.data.get(ancestor).into_iter().flatten().filter(|(_, m)| *m & RECURSIVE != 0);
+                let recursive =
+                    self.data.get(ancestor).into_iter().flatten().filter(|(_, m)| *m & RECURSIVE != 0);
                 heard.extend(recursive.map(|(id, _)| *id));
             }
             heard.sort_unstable();
@@ -165,16 +177,18 @@ impl Watches {
     }
 
     fn modes(&self, id: ConnId, path: &str) -> (u8, u8) {
-        let of = |table: &HashMap<Arc<str>, Watchers>| table.get(path).and_then(|w| w.get(&id)).copied().unwrap_or(0);
+        let of = |table: &HashMap<Arc<str>, Watchers>| {
+            table.get(path).and_then(|w| w.get(&id)).copied().unwrap_or(0)
+        };
         (of(&self.data), of(&self.child))
     }
 
     /// The path's one allocation, shared by the tables, and noted as the connection's.
     fn path_of(&mut self, connection: &Arc<Connection>, path: &str) -> Arc<str> {
-        let watcher = self.by_connection.entry(connection.id).or_insert_with(|| Watcher {
-            connection: Arc::clone(connection),
-            paths: HashSet::new(),
-        });
+        let watcher = self
+            .by_connection
+            .entry(connection.id)
+            .or_insert_with(|| Watcher { connection: Arc::clone(connection), paths: HashSet::new() });
         if let Some(known) = watcher.paths.get(path) {
             return Arc::clone(known);
         }
