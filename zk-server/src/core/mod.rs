@@ -18,6 +18,7 @@
 //! | [`apply`] | transaction to new state and the events it causes |
 //! | [`read`] | answers that need no transaction |
 //! | [`committed`] | the state all of them share, at one exact zxid |
+//! | [`persist`] | that state as snapshots and logs hold it |
 //! | [`node`] | composes them |
 
 pub mod acl_table;
@@ -27,6 +28,7 @@ pub mod committed;
 pub mod connection;
 pub mod digest;
 pub mod node;
+pub mod persist;
 pub mod prep;
 pub mod read;
 pub mod sessions;
