@@ -23,6 +23,10 @@ use crate::core::connection::{Admission, Connection, Wake};
 use crate::core::node::Shared;
 use crate::limits::{HANDSHAKE_BYTES_MAX, HANDSHAKE_TIMEOUT_MS, READ_CHUNK_BYTES, READS_PER_HOLD};
 
+/// Known, but not from a client: a check outside a multi would end up in the log (ZOOKEEPER-2623), and SASL is not
+/// offered yet.
+const REFUSED: [OpCode; 2] = [OpCode::Check, OpCode::Sasl];
+
 /// Wakes the task of a connection.
 #[derive(Debug, Default)]
 pub struct TaskWake(Notify);
@@ -197,17 +201,14 @@ impl Task {
                     }
                 };
                 let xid = header.xid;
-                match Request::decode(header.op, reader.take_rest()) {
-                    Ok(Request::Auth(packet)) => {
-                        done = self.authenticate(&packet);
-                        if done.is_err() {
-                            break;
-                        }
+                let op = OpCode::from_code(header.op).filter(|op| !REFUSED.contains(op));
+                match op.map(|op| (op, Request::decode(header.op, reader.take_rest()))) {
+                    None | Some((_, Err(DecodeError::UnknownTag { what: "operation", .. }))) => {
+                        self.connection.reply(xid, Zxid::ZERO, Err(ErrorCode::Unimplemented), |_| {});
+                        done = Err(DecodeError::UnknownTag { what: "operation", tag: header.op }.into());
                     }
-                    Ok(request)
-                        if OpCode::from_code(header.op).is_some_and(OpCode::is_write)
-                            && !matches!(request, Request::Check(_)) =>
-                    {
+                    Some((_, Ok(Request::Auth(packet)))) => done = self.authenticate(&packet),
+                    Some((op, Ok(request))) if op.is_write() => {
                         self.connection.admit_write(now);
                         self.submit.push(Work::Submit {
                             connection: Arc::clone(&self.connection),
@@ -216,24 +217,20 @@ impl Task {
                         });
                     }
                     // Pings are answered out of turn: they say that the connection lives, and nothing else.
-                    Ok(Request::Ping) => {
+                    Some((_, Ok(Request::Ping))) => {
                         let state = state.get_or_insert_with(|| shared.read());
                         self.connection.reply(XID_PING, state.last_zxid, Ok(()), |_| {});
                     }
-                    // A check outside a multi would end up in the log (ZOOKEEPER-2623).
-                    Ok(Request::Check(_) | Request::Sasl(_))
-                    | Err(DecodeError::UnknownTag { what: "operation", .. }) => {
-                        self.connection.reply(xid, Zxid::ZERO, Err(ErrorCode::Unimplemented), |_| {});
-                        done = Err(DecodeError::UnknownTag { what: "operation", tag: header.op }.into());
-                        break;
-                    }
-                    read => {
+                    Some((_, read)) => {
                         let ask = read.map_err(|_| ErrorCode::MarshallingError);
                         if let Admission::Now(ask) = self.connection.admit_read(xid, ask) {
                             let state = state.get_or_insert_with(|| shared.read());
                             shared.serve(state, &self.connection, xid, &ask);
                         }
                     }
+                }
+                if done.is_err() {
+                    break;
                 }
             }
         }
