@@ -148,7 +148,7 @@ impl Core {
 
     /// Time has passed. To be called at [`Core::deadline`]; more often does no harm.
     pub fn tick(&mut self, now: Duration) {
-        let silent = matches!(&mut self.phase, Phase::Live(timers) if timers.tick(now));
+        let silent = if let Phase::Live(timers) = &mut self.phase { timers.tick(now) } else { false };
         match &self.phase {
             Phase::Waiting { until } if now >= *until => {
                 self.phase = Phase::Dialing { until: now + self.dial_timeout() };
