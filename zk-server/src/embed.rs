@@ -15,12 +15,18 @@ use std::time::Duration;
 
 use zk_proto::SessionId;
 
+use crate::admin::Whitelist;
+use crate::admin::report::ConfReport;
 use crate::core::prep::Rules;
+use crate::limits::LISTEN_BACKLOG;
 use crate::shell::listener::AcceptLimits;
 use crate::shell::server::{Server, ServerOptions, StartError};
 use crate::storage::disk::Disk;
+use crate::storage::log_writer::LogOptions;
 use crate::storage::memory_disk::MemoryDisk;
 use crate::storage::real_disk::RealDisk;
+use crate::storage::recovery::RecoveryOptions;
+use crate::storage::trigger::TriggerOptions;
 
 /// What an embedded server is told. The defaults suit tests: a free port on loopback, in memory, session
 /// timeouts from 100 ms.
@@ -98,6 +104,7 @@ impl EmbeddedBuilder {
     async fn run(&self, disk: &Arc<dyn Disk>) -> Result<Server, EmbedError> {
         let options = ServerOptions {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
+            listen_backlog: LISTEN_BACKLOG,
             tick: self.tick,
             session_timeout_min: self.tick * 2,
             session_timeout_max: Duration::from_secs(600),
@@ -105,13 +112,14 @@ impl EmbeddedBuilder {
             frame_bytes_max: self.frame_bytes_max,
             rules: Rules { skip_acl: false, extended_types: self.extended_types },
             super_digest: None,
-            log: crate::storage::log_writer::LogOptions { preallocate_bytes: 0, ..Default::default() },
-            snapshot: crate::storage::trigger::TriggerOptions::default(),
+            log: LogOptions { preallocate_bytes: 0, ..Default::default() },
+            snapshot: TriggerOptions::default(),
             keep_snapshots: Some(3),
-            recovery: crate::storage::recovery::RecoveryOptions::default(),
+            recovery: RecoveryOptions::default(),
+            words: Whitelist::all(),
+            conf: ConfReport::default(),
         };
-        let words = |_| Arc::new(|_: [u8; 4]| None) as Arc<crate::shell::client_io::Words>;
-        Ok(Server::start(options, Arc::clone(disk), Arc::clone(disk), Box::new(words)).await?)
+        Ok(Server::start(options, Arc::clone(disk), Arc::clone(disk)).await?)
     }
 }
 
