@@ -1,1 +1,3 @@
+//! `zk-server zoo.cfg`: a standalone ZooKeeper server.
+
 fn main() {}

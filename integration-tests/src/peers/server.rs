@@ -134,6 +134,12 @@ impl JavaServer {
         Ok(())
     }
 
+    /// Its process id; 0 when it does not run.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
     /// Sends another signal, by name: `STOP` and `CONT` pause it, `TERM` asks it to shut down.
     pub fn signal(&self, name: &str) -> io::Result<()> {
         let Some(child) = &self.child else {

@@ -17,7 +17,7 @@ use zk_proto::header::{ReplyHeader, XID_NOTIFICATION};
 use zk_proto::jute::Encode;
 use zk_proto::{ErrorCode, EventType, KeeperState, Request, SessionId, WatcherEvent, Zxid, frame};
 
-use crate::limits::OUTBOX_BYTES_MAX;
+use crate::limits::{OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, PENDING_REQUESTS_MAX};
 
 /// A connection's number, unique within a server's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,22 +29,23 @@ pub trait Wake: Send + Sync {
     fn wake(&self);
 }
 
+/// What to answer without a transaction: a read, or why its bytes are none.
+pub type Ask = Result<Request, ErrorCode>;
+
 /// A request in its session's order.
 #[derive(Debug)]
-pub enum Pending {
-    /// A write on its way through the pipeline.
-    Write,
+enum Pending {
+    /// A write on its way through the pipeline, and when it arrived.
+    Write(Duration),
     /// A read that waits behind such a write.
-    Read(i32, Request),
+    Read(i32, Ask),
 }
 
-/// What is to be done with a request.
+/// What is to be done with a read.
 #[derive(Debug)]
 pub enum Admission {
     /// A read with no write before it: serve it now.
-    Now(Request),
-    /// A write: hand it to the pipeline.
-    Submit(Request),
+    Now(Ask),
     /// A read behind a write: it will be served right after that write.
     Queued,
 }
@@ -68,6 +69,35 @@ struct State {
     woken: bool,
     received: u64,
     sent: u64,
+    latency: Latency,
+}
+
+/// Times from a request's arrival to its reply, in milliseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Latency {
+    /// Requests answered.
+    pub count: u64,
+    /// The sum of their times.
+    pub sum_ms: u64,
+    /// The longest.
+    pub max_ms: u64,
+}
+
+impl Latency {
+    /// Counts one answer.
+    pub fn add(&mut self, took: Duration) {
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.count += 1;
+        self.sum_ms += ms;
+        self.max_ms = self.max_ms.max(ms);
+    }
+
+    /// Adds another's answers.
+    pub fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.sum_ms += other.sum_ms;
+        self.max_ms = self.max_ms.max(other.max_ms);
+    }
 }
 
 /// See the module's head.
@@ -100,6 +130,8 @@ pub struct ConnectionStats {
     pub received: u64,
     /// Replies and events sent.
     pub sent: u64,
+    /// How long its requests took.
+    pub latency: Latency,
 }
 
 impl Connection {
@@ -119,6 +151,7 @@ impl Connection {
                 woken: false,
                 received: 0,
                 sent: 0,
+                latency: Latency::default(),
             }),
             wake,
         };
@@ -191,8 +224,7 @@ impl Connection {
     }
 
     /// Bytes that wait to be sent.
-    #[must_use]
-    pub fn outbox_bytes(&self) -> usize {
+    fn outbox_bytes(&self) -> usize {
         self.lock().out.len()
     }
 
@@ -206,42 +238,55 @@ impl Connection {
             queued: state.order.len(),
             received: state.received,
             sent: state.sent,
+            latency: state.latency,
         }
     }
 
-    /// Gives a request its place in the session's order.
-    pub fn admit(&self, xid: i32, request: Request, is_write: bool) -> Admission {
+    /// Whether so much waits for this client that no more of its requests should be read.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let state = self.lock();
+        state.order.len() >= PENDING_REQUESTS_MAX || state.out.len() >= OUTBOX_BYTES_HIGH
+    }
+
+    /// Gives a read its place in the session's order.
+    pub fn admit_read(&self, xid: i32, ask: Ask) -> Admission {
         let mut state = self.lock();
         state.received += 1;
-        if is_write {
-            state.order.push_back(Pending::Write);
-            Admission::Submit(request)
-        } else if state.order.is_empty() {
-            Admission::Now(request)
+        if state.order.is_empty() {
+            state.latency.add(Duration::ZERO);
+            Admission::Now(ask)
         } else {
-            state.order.push_back(Pending::Read(xid, request));
+            state.order.push_back(Pending::Read(xid, ask));
             Admission::Queued
         }
     }
 
-    /// The write at the head of the order has been answered.
-    pub fn write_answered(&self) {
+    /// Gives a write its place in the session's order; it must then be submitted.
+    pub fn admit_write(&self, now: Duration) {
         let mut state = self.lock();
-        debug_assert!(
-            matches!(state.order.front(), Some(Pending::Write)),
-            "a write was answered out of order"
-        );
-        state.order.pop_front();
+        state.received += 1;
+        state.order.push_back(Pending::Write(now));
+    }
+
+    /// The write at the head of the order has been answered.
+    pub fn write_answered(&self, now: Duration) {
+        let mut state = self.lock();
+        match state.order.pop_front() {
+            Some(Pending::Write(arrived)) => state.latency.add(now.saturating_sub(arrived)),
+            other => debug_assert!(false, "a write was answered out of order: {other:?}"),
+        }
     }
 
     /// The read at the head of the order, if it is one: it is to be served now.
-    pub fn next_read(&self) -> Option<(i32, Request)> {
+    pub fn next_read(&self) -> Option<(i32, Ask)> {
         let mut state = self.lock();
         if !matches!(state.order.front(), Some(Pending::Read(..))) || state.stage == Stage::Closing {
             return None;
         }
+        state.latency.add(Duration::ZERO);
         match state.order.pop_front() {
-            Some(Pending::Read(xid, request)) => Some((xid, request)),
+            Some(Pending::Read(xid, ask)) => Some((xid, ask)),
             _ => None,
         }
     }
@@ -304,6 +349,11 @@ impl Connection {
         !empty.is_empty()
     }
 
+    /// Appends the outbox behind what a sender still holds.
+    pub fn take_output_behind(&self, unsent: &mut BytesMut) {
+        unsent.extend_from_slice(&self.lock().out.split());
+    }
+
     fn push(&self, write: impl FnOnce(&mut BytesMut)) {
         let mut state = self.lock();
         if state.stage != Stage::Closing {
@@ -336,16 +386,19 @@ mod tests {
     #[test]
     fn reads_wait_behind_writes_and_follow_them_at_once() {
         let c = Connection::for_tests(1);
-        assert!(matches!(c.admit(1, Request::Ping, false), Admission::Now(_)));
-        assert!(matches!(c.admit(2, Request::Ping, true), Admission::Submit(_)));
-        assert!(matches!(c.admit(3, Request::Ping, false), Admission::Queued));
-        assert!(matches!(c.admit(4, Request::Ping, true), Admission::Submit(_)));
+        let ms = Duration::from_millis;
+        assert!(matches!(c.admit_read(1, Ok(Request::Ping)), Admission::Now(_)));
+        c.admit_write(ms(10));
+        assert!(matches!(c.admit_read(3, Ok(Request::Ping)), Admission::Queued));
+        c.admit_write(ms(10));
         assert!(c.next_read().is_none());
-        c.write_answered();
+        c.write_answered(ms(14));
         assert_eq!(c.next_read().unwrap().0, 3);
         assert!(c.next_read().is_none(), "the next write has not been answered");
-        c.write_answered();
+        c.write_answered(ms(15));
         assert_eq!(c.pending(), 0);
+        let latency = c.stats().latency;
+        assert_eq!((latency.count, latency.sum_ms, latency.max_ms), (4, 9, 5));
     }
 
     #[test]

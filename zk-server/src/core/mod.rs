@@ -14,10 +14,12 @@
 //! | [`watches`] | who wants to hear of what |
 //! | [`sessions`] | which sessions live, and until when |
 //! | [`connection`] | one client's place: its ids, the order of its requests, its outgoing bytes |
+//! | [`intake`] | a connection's bytes to requests, each to its place |
 //! | [`prep`], [`changes`] | request to transaction, checked against what is committed and what is in flight |
 //! | [`apply`] | transaction to new state and the events it causes |
 //! | [`read`] | answers that need no transaction |
 //! | [`committed`] | the state all of them share, at one exact zxid |
+//! | [`persist`] | that state as snapshots and logs hold it |
 //! | [`node`] | composes them |
 
 pub mod acl_table;
@@ -26,7 +28,9 @@ pub mod changes;
 pub mod committed;
 pub mod connection;
 pub mod digest;
+pub mod intake;
 pub mod node;
+pub mod persist;
 pub mod prep;
 pub mod read;
 pub mod sessions;

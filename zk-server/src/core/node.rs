@@ -18,7 +18,8 @@ use zk_proto::{ErrorCode, Request, SessionId, Zxid, storage};
 
 use super::apply::{Outcome, Trigger, apply};
 use super::committed::{Committed, Frozen};
-use super::connection::{Connection, event_frame};
+use super::connection::{Ask, Connection, event_frame};
+use super::intake::Submission;
 use super::prep::{Origin, Prep, Rules};
 use super::read;
 use super::sessions::Sessions;
@@ -76,8 +77,8 @@ impl Shared {
     }
 
     /// Serves a read on its connection, now.
-    pub fn serve(&self, state: &Committed, connection: &Arc<Connection>, xid: i32, request: &Request) {
-        read::serve(state, connection, xid, request, self.options.rules.skip_acl);
+    pub fn serve(&self, state: &Committed, connection: &Arc<Connection>, xid: i32, ask: &Ask) {
+        read::serve(state, connection, xid, ask, self.options.rules.skip_acl);
     }
 }
 
@@ -214,8 +215,10 @@ impl Node {
         connection.notify();
     }
 
-    /// A write that [`Connection::admit`] let through.
-    pub fn submit(&mut self, clock: Clock, connection: &Arc<Connection>, xid: i32, request: &Request) {
+    /// A write, in the place that [`Connection::admit_write`] gave it.
+    pub fn submit(&mut self, clock: Clock, submission: &Submission) {
+        let Submission { connection, xid, request } = submission;
+        let xid = *xid;
         let session = connection.session();
         if matches!(request, Request::CloseSession) {
             let reply = ReplyTo::Request(Arc::clone(connection), xid);
@@ -281,7 +284,7 @@ impl Node {
     }
 
     /// Everything up to `zxid` is safe: apply it, tell watchers, answer, and serve the reads that waited behind.
-    pub fn durable(&mut self, zxid: Zxid) {
+    pub fn durable(&mut self, clock: Clock, zxid: Zxid) {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.write();
         while self.in_flight.front().is_some_and(|f| f.entry.header.zxid <= zxid) {
@@ -292,7 +295,7 @@ impl Node {
                 Txn::CloseSession(_) => self.sessions.remove(entry.header.client_id),
                 _ => None,
             };
-            self.answer(&state, reply, &entry, &outcome);
+            self.answer(clock, &state, reply, &entry, &outcome);
             if let Some(connection) = ended {
                 connection.close();
                 self.touched.push(connection);
@@ -352,7 +355,14 @@ impl Node {
         }
     }
 
-    fn answer(&mut self, state: &Committed, reply: ReplyTo, entry: &TxnEntry, outcome: &Outcome) {
+    fn answer(
+        &mut self,
+        clock: Clock,
+        state: &Committed,
+        reply: ReplyTo,
+        entry: &TxnEntry,
+        outcome: &Outcome,
+    ) {
         let (connection, xid) = match reply {
             ReplyTo::Nobody => return,
             ReplyTo::Handshake(connection, answer) => {
@@ -362,14 +372,14 @@ impl Node {
             }
             ReplyTo::Request(connection, xid) => (connection, xid),
         };
-        connection.write_answered();
+        connection.write_answered(clock.now);
         let result = match outcome {
             Outcome::Failed(code) => Err(*code),
             _ => Ok(()),
         };
         connection.reply(xid, entry.header.zxid, result, |out| encode_outcome(outcome, out));
-        while let Some((xid, request)) = connection.next_read() {
-            self.shared.serve(state, &connection, xid, &request);
+        while let Some((xid, ask)) = connection.next_read() {
+            self.shared.serve(state, &connection, xid, &ask);
         }
         self.touched.push(connection);
     }

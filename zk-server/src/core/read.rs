@@ -14,18 +14,18 @@ use zk_proto::watch::SetWatches2;
 use zk_proto::{ErrorCode, EventType, Request, Zxid};
 
 use super::committed::Committed;
-use super::connection::{Connection, event_frame};
+use super::connection::{Ask, Connection, event_frame};
 use super::tree::{Data, ZNode};
 use super::watches::Side;
 use crate::auth;
 
 /// Answers `request`. The caller holds the state, so that nothing is applied between the look and the reply.
-pub fn serve(state: &Committed, connection: &Arc<Connection>, xid: i32, request: &Request, skip_acl: bool) {
+pub fn serve(state: &Committed, connection: &Arc<Connection>, xid: i32, ask: &Ask, skip_acl: bool) {
     let ids = connection.ids();
     let reader = Reader { state, connection, ids: &ids, skip_acl };
     let zxid = state.last_zxid;
     let mut body = Body::Nothing;
-    let outcome = reader.answer(request, &mut body);
+    let outcome = ask.as_ref().map_err(|code| *code).and_then(|request| reader.answer(request, &mut body));
     connection.reply(xid, zxid, outcome, |out| {
         if outcome.is_ok() {
             body.encode(out);

@@ -54,7 +54,7 @@ impl World {
 
     fn sync(&mut self) {
         if let Some(batch) = self.node.take_log() {
-            self.node.durable(batch.last);
+            self.node.durable(self.clock(), batch.last);
         }
     }
 
@@ -102,14 +102,14 @@ impl World {
                 | Request::Multi(_)
                 | Request::CloseSession
         );
-        match c.admit(xid, request, is_write) {
-            Admission::Now(request) => {
-                let shared = Arc::clone(self.node.shared());
-                let state = shared.read();
-                shared.serve(&state, c, xid, &request);
-            }
-            Admission::Submit(request) => self.node.submit(self.clock(), c, xid, &request),
-            Admission::Queued => {}
+        if is_write {
+            c.admit_write(self.now);
+            let submission = Submission { connection: Arc::clone(c), xid, request };
+            self.node.submit(self.clock(), &submission);
+        } else if let Admission::Now(ask) = c.admit_read(xid, Ok(request)) {
+            let shared = Arc::clone(self.node.shared());
+            let state = shared.read();
+            shared.serve(&state, c, xid, &ask);
         }
     }
 
