@@ -1,7 +1,7 @@
 //! Transactions: what the log holds and proposals carry. Already validated; applying one never fails for a
 //! reason the log does not show.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use crate::acl::Acl;
 use crate::error::ErrorCode;
@@ -149,8 +149,9 @@ pub enum Txn {
     /// The paths may be absent in logs of versions before 3.6: then the session's ephemerals go all the same.
     CloseSession(Option<CloseSessionTxn>),
     Multi(Vec<Self>),
-    /// A request that failed its checks: consumes its zxid and tells the client why.
-    Error(ErrorCode),
+    /// A request that failed its checks: consumes its zxid and tells the client why. A failed multi
+    /// has one such part, then `RuntimeInconsistency` for the rest; the parts before it keep their types.
+    Error(Result<(), ErrorCode>),
 }
 
 impl Txn {
@@ -198,7 +199,7 @@ impl Txn {
                     crate::frame::put(out, |out| part.encode(out));
                 }
             }
-            Self::Error(code) => out.put_i32(code.code()),
+            Self::Error(outcome) => outcome.encode(out),
         }
     }
 
@@ -217,11 +218,7 @@ impl Txn {
             OpCode::SetAcl => Self::SetAcl(r.read()?),
             OpCode::CreateSession => Self::CreateSession(r.read()?),
             OpCode::CloseSession => Self::CloseSession(decode_close_session(r)?),
-            OpCode::Error => {
-                let code = r.read()?;
-                // A logged error of 0 marks the parts of a failed multi before the one that failed.
-                Self::Error(ErrorCode::from_code(code).unwrap_or(ErrorCode::Unknown(0)))
-            }
+            OpCode::Error => Self::Error(r.read()?),
             OpCode::Check if inside_multi => Self::Check(r.read()?),
             OpCode::Multi if !inside_multi => {
                 let count: i32 = r.read()?;
@@ -317,7 +314,7 @@ impl crate::jute::sample::Sample for TxnEntry {
                 8 => Txn::SetAcl(Sample::sample(g)),
                 9 => Txn::CreateSession(Sample::sample(g)),
                 10 => Txn::CloseSession(Some(Sample::sample(g))),
-                11 => Txn::Error(ErrorCode::ALL[g.below(ErrorCode::ALL.len())]),
+                11 => Txn::Error(Sample::sample(g)),
                 _ => Txn::Check(Sample::sample(g)),
             }
         }

@@ -18,6 +18,8 @@ pub const VERSION: i32 = 2;
 pub const HEADER_BYTES: usize = 16;
 /// Ends every entry.
 pub const ENTRY_END: u8 = b'B';
+/// What a disk writes as a whole, at the least.
+const SECTOR_BYTES: usize = 512;
 /// Bytes around an entry's own: checksum, length, end mark.
 pub const ENTRY_OVERHEAD: usize = 8 + 4 + 1;
 
@@ -85,6 +87,8 @@ pub enum Found {
 pub enum Damage {
     /// The checksum is not that of the bytes.
     Checksum,
+    /// The length reaches beyond the file, but whole entries follow.
+    Length,
     /// Zeros where an entry should be, and data behind them.
     Hole,
     /// The bytes are whole but are no transaction.
@@ -95,14 +99,16 @@ impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Checksum => f.write_str("checksum mismatch"),
+            Self::Length => f.write_str("wrong length of an entry"),
             Self::Hole => f.write_str("zeros in the middle of the log"),
             Self::Record(e) => write!(f, "not a transaction: {e}"),
         }
     }
 }
 
-/// Reads what is at `offset` of the whole log file `file`. A bad entry counts as torn only when nothing but
-/// zeros lies behind the bytes it claims; anything else there means that it was once whole.
+/// Reads what is at `offset` of the whole log file `file`. A bad entry counts as torn only when it looks like one
+/// that was being written: nothing but zeros behind the bytes it claims, and its end mark or a sector of it still
+/// zero. Anything else was once whole.
 #[must_use]
 pub fn read_at(file: &Bytes, offset: usize) -> Found {
     let rest = file.slice(offset.min(file.len())..);
@@ -117,19 +123,41 @@ pub fn read_at(file: &Bytes, offset: usize) -> Found {
     }
     let whole = usize::try_from(declared).ok().filter(|len| *len > 0 && len + ENTRY_OVERHEAD <= rest.len());
     let Some(len) = whole else {
-        // The length is beyond the file (a cut tail), or was itself torn.
-        return Found::Torn;
+        // The length is beyond the file (a cut tail), or was itself torn: a torn entry is the last.
+        return if whole_entry_in(&rest[12..]) { Found::Damaged(Damage::Length) } else { Found::Torn };
     };
     let behind = len + ENTRY_OVERHEAD;
     let body = rest.slice(12..12 + len);
     let good = rest[behind - 1] == ENTRY_END && sum == i64::from(simd_adler32::adler32(&body.as_ref()));
     if !good {
-        return if zeros(&rest[behind..]) { Found::Torn } else { Found::Damaged(Damage::Checksum) };
+        let unwritten = rest[behind - 1] == 0 || misses_a_sector(&rest[..behind], offset);
+        let torn = unwritten && zeros(&rest[behind..]);
+        return if torn { Found::Torn } else { Found::Damaged(Damage::Checksum) };
     }
     match TxnEntry::decode(&mut Reader::new(body)) {
         Ok(entry) => Found::Entry { entry: Box::new(entry), next: offset + behind },
         Err(e) => Found::Damaged(Damage::Record(e)),
     }
+}
+
+/// Whether some sector's part of these bytes, which begin at `offset` of the file, is all zeros: disks write
+/// whole sectors, in any order.
+fn misses_a_sector(bytes: &[u8], offset: usize) -> bool {
+    let first = bytes.len().min(SECTOR_BYTES - offset % SECTOR_BYTES);
+    let (head, others) = bytes.split_at(first);
+    std::iter::once(head).chain(others.chunks(SECTOR_BYTES)).any(|part| part.iter().all(|&b| b == 0))
+}
+
+/// Whether a whole entry begins anywhere in `bytes`. Only looked for behind a bad length.
+fn whole_entry_in(bytes: &[u8]) -> bool {
+    bytes.windows(12).enumerate().any(|(at, head)| {
+        let [0, 0, 0, 0, s0, s1, s2, s3, l0, l1, l2, l3] = *head else { return false };
+        let len = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
+        let rest = &bytes[at + 12..];
+        len >= TxnEntry::MIN_BYTES
+            && rest.get(len) == Some(&ENTRY_END)
+            && u32::from_be_bytes([s0, s1, s2, s3]) == simd_adler32::adler32(&&rest[..len])
+    })
 }
 
 #[cfg(test)]
@@ -201,5 +229,35 @@ mod tests {
         let mut file = log(4, 64);
         file[one..two].fill(0);
         assert_eq!(scan(file), (1, Found::Damaged(Damage::Hole)));
+    }
+    #[test]
+    fn a_wrong_length_in_the_middle_is_damage() {
+        let one = log(1, 0).len();
+        for bit in [0x40, 0x80] {
+            let mut file = log(4, 64);
+            file[one + 8] ^= bit;
+            assert_eq!(scan(file), (1, Found::Damaged(Damage::Length)));
+        }
+    }
+
+    #[test]
+    fn a_whole_last_entry_with_a_flipped_bit_is_damage_and_one_with_a_missing_sector_is_torn() {
+        let mut file = log(2, 64);
+        let at = log(1, 0).len() + 20;
+        file[at] ^= 1;
+        assert_eq!(scan(file), (1, Found::Damaged(Damage::Checksum)));
+
+        let mut big = entry(1);
+        let data = Some(Bytes::from(vec![7; 2000]));
+        big.header.op = 5;
+        big.txn = Txn::SetData(crate::txn::SetDataTxn { path: "/a".into(), data, version: 1 });
+        let mut file = BytesMut::new();
+        put_entry(&mut file, &big);
+        let mut flipped = file.to_vec();
+        flipped[700] ^= 1;
+        assert_eq!(scan(flipped), (0, Found::Damaged(Damage::Checksum)));
+        let mut torn = file.to_vec();
+        torn[512..1024].fill(0);
+        assert_eq!(scan(torn), (0, Found::Torn));
     }
 }
