@@ -214,3 +214,19 @@ impl fmt::Debug for Client {
         f.debug_struct("Client").field("state", &*self.0.line.state().borrow()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Node, Pending, Watch};
+
+    #[test]
+    fn handles_and_futures_go_between_threads() {
+        fn shared<T: Send + std::marker::Sync + Clone + 'static>() {}
+        fn sent<T: Send + Unpin + 'static>() {}
+        shared::<Client>();
+        sent::<Pending<Node>>();
+        sent::<Watch>();
+        sent::<Error>();
+    }
+}
