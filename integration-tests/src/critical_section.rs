@@ -55,7 +55,8 @@ pub fn check(path: &PathBuf) -> io::Result<Passages> {
     for (number, line) in text.lines().enumerate() {
         let bad = |what: &str| io::Error::other(format!("line {}: {what}: {line}", number + 1));
         let mut words = line.split(' ');
-        let (Some(step), Some(who), Some(Ok(czxid))) = (words.next(), words.next(), words.next().map(str::parse::<i64>))
+        let (Some(step), Some(who), Some(Ok(czxid))) =
+            (words.next(), words.next(), words.next().map(str::parse::<i64>))
         else {
             return Err(bad("not a passage"));
         };

@@ -16,7 +16,7 @@ use crate::state::{SessionInfo, SessionState};
 const INFO: SessionInfo = SessionInfo { id: SESSION, timeout: TIMEOUT, read_only: false };
 
 fn auth(scheme: &str) -> Request {
-    Request::Auth(AuthPacket { auth_type: 0, scheme: scheme.into(), auth: Some(secret()) })
+    Request::Auth(AuthPacket { auth_type: 0, scheme: scheme.into(), auth: secret().into() })
 }
 
 #[test]
