@@ -1,0 +1,207 @@
+//! The handle: cheap to clone, shared by every task of an application. Owns the way to the driver; the driver
+//! owns everything else.
+
+use bytes::Bytes;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use zk_proto::{Acl, SessionId};
+
+use crate::builder::Builder;
+use crate::chroot::Chroot;
+use crate::core::{Config, Core, Request};
+use crate::driver::Driver;
+use crate::error::{Error, ErrorKind};
+use crate::hosts::Host;
+use crate::ops::{
+    AddAuth, Create, Delete, Draft, Exists, Get, GetAcl, GetChildren, Set, SetAcl, Sync, Transaction,
+};
+use crate::state::SessionState;
+use crate::submit::{Command, Line, Ticket};
+
+/// A ZooKeeper client: one logical client over many connections and, unless expiry is made terminal, many
+/// sessions.
+///
+/// Clones share one session. Operations of all of them are sent in the order in which they became futures, and
+/// answered in that order. When the last clone is dropped the session is closed in the background;
+/// [`Client::close`] also waits for that.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    line: Arc<Line>,
+    inbox: mpsc::UnboundedSender<Command>,
+    chroot: Chroot,
+    driver: Mutex<Option<JoinHandle<()>>>,
+    /// Closes when the driver has ended.
+    ended: watch::Receiver<()>,
+}
+
+impl Client {
+    /// Connects with default options; see [`Builder::connect`].
+    ///
+    /// # Errors
+    /// As [`Builder::connect`].
+    pub async fn connect(servers: &str) -> Result<Self, Error> {
+        Self::builder().connect(servers).await
+    }
+
+    /// Options first.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn start(config: Config, seed: u64, hosts: Vec<Host>, chroot: Chroot) -> Self {
+        let (inbox, commands) = mpsc::unbounded_channel();
+        let (state, state_seen) = watch::channel(SessionState::Connecting);
+        let (alive, ended) = watch::channel(());
+        let line = Arc::new(Line::new(state_seen));
+        let frame_limit = config.frame_limit;
+        let driver = Driver::new(
+            Core::new(config, seed),
+            hosts,
+            frame_limit,
+            Arc::clone(&line),
+            commands,
+            inbox.downgrade(),
+            state,
+        );
+        let task = tokio::spawn(async move {
+            driver.run().await;
+            drop(alive);
+        });
+        Self(Arc::new(Inner { line, inbox, chroot, driver: Mutex::new(Some(task)), ended }))
+    }
+
+    pub(crate) async fn first_session(&self, limit: Duration) -> Result<(), Error> {
+        let mut state = self.session_state();
+        let settled = state.wait_for(|state| *state != SessionState::Connecting);
+        let outcome = match tokio::time::timeout(limit, settled).await {
+            Err(_) => Err(ErrorKind::Timeout),
+            Ok(Err(_)) => Err(ErrorKind::Closed),
+            Ok(Ok(state)) => match *state {
+                SessionState::AuthFailed => Err(ErrorKind::AuthFailed),
+                SessionState::Closed => Err(ErrorKind::Closed),
+                _ => Ok(()),
+            },
+        };
+        outcome.map_err(|kind| {
+            let error = Error::new(kind, "connect");
+            match kind {
+                ErrorKind::Timeout => {
+                    error.with_detail(format_args!("no server established a session within {limit:?}"))
+                }
+                _ => error,
+            }
+        })
+    }
+
+    pub(crate) fn chroot(&self) -> &Chroot {
+        &self.0.chroot
+    }
+
+    pub(crate) fn submit(&self, request: Request, session: Option<SessionId>) -> Ticket {
+        self.0.line.submit(&self.0.inbox, request, session)
+    }
+
+    /// Creates a node; see [`Create`] for its modes. Answers with the path and the stat.
+    pub fn create(&self, path: impl Into<String>, data: impl Into<Bytes>) -> Create<'_> {
+        Create::new(Draft::new(self, "create"), path.into(), data.into())
+    }
+
+    /// Reads a node's data and stat.
+    pub fn get(&self, path: impl Into<String>) -> Get<'_> {
+        Get::new(Draft::new(self, "get"), path.into())
+    }
+
+    /// Asks for a node's stat; `None` when there is no such node.
+    pub fn exists(&self, path: impl Into<String>) -> Exists<'_> {
+        Exists::new(Draft::new(self, "exists"), path.into())
+    }
+
+    /// Lists a node's children.
+    pub fn get_children(&self, path: impl Into<String>) -> GetChildren<'_> {
+        GetChildren::new(Draft::new(self, "get_children"), path.into())
+    }
+
+    /// Replaces a node's data.
+    pub fn set(&self, path: impl Into<String>, data: impl Into<Bytes>) -> Set<'_> {
+        Set::new(Draft::new(self, "set"), path.into(), data.into())
+    }
+
+    /// Deletes a node that has no children.
+    pub fn delete(&self, path: impl Into<String>) -> Delete<'_> {
+        Delete::new(Draft::new(self, "delete"), path.into())
+    }
+
+    /// Reads a node's ACL and stat.
+    pub fn get_acl(&self, path: impl Into<String>) -> GetAcl<'_> {
+        GetAcl::new(Draft::new(self, "get_acl"), path.into())
+    }
+
+    /// Replaces a node's ACL.
+    pub fn set_acl(&self, path: impl Into<String>, acl: Vec<Acl>) -> SetAcl<'_> {
+        SetAcl::new(Draft::new(self, "set_acl"), path.into(), acl)
+    }
+
+    /// Waits until the server has applied everything committed before. The path matters little: the whole server
+    /// is brought up to date.
+    pub fn sync(&self, path: impl Into<String>) -> Sync<'_> {
+        Sync::new(Draft::new(self, "sync"), path.into())
+    }
+
+    /// Adds credentials, for now and after every reconnect.
+    pub fn add_auth(&self, scheme: impl Into<String>, credentials: impl AsRef<[u8]>) -> AddAuth<'_> {
+        let credentials = Bytes::copy_from_slice(credentials.as_ref());
+        AddAuth::new(Draft::new(self, "add_auth"), scheme.into(), credentials)
+    }
+
+    /// Several writes, applied all together or not at all.
+    pub fn transaction(&self) -> Transaction<'_> {
+        Transaction::new(Draft::new(self, "transaction"))
+    }
+
+    /// The session's state and its changes. A slow receiver sees the latest state only.
+    #[must_use]
+    pub fn session_state(&self) -> watch::Receiver<SessionState> {
+        self.0.line.state().clone()
+    }
+
+    /// The live session, connected or suspended; `None` when there is none.
+    #[must_use]
+    pub fn session_id(&self) -> Option<SessionId> {
+        self.0.line.state().borrow().session().map(|info| info.id)
+    }
+
+    /// Until when the server cannot have expired `session`: the time the last answered request or ping was sent,
+    /// and the negotiated timeout. `None` when that session is over.
+    #[must_use]
+    pub fn session_deadline(&self, session: SessionId) -> Option<Instant> {
+        self.0.line.alive().filter(|(id, _)| *id == session).map(|(_, deadline)| deadline)
+    }
+
+    /// Closes the session and waits until it is closed, for at most
+    /// [`CLOSE_MAX`](crate::limits::CLOSE_MAX), and until the client's task has ended. Operations submitted
+    /// before are still sent; later ones fail with [`ErrorKind::Closed`]. May be called again.
+    ///
+    /// # Cancellation
+    /// The session is closed all the same.
+    pub async fn close(&self) {
+        let _ = self.0.inbox.send(Command::Close);
+        let mut ended = self.0.ended.clone();
+        while ended.changed().await.is_ok() {}
+        let task = self.0.driver.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            let _ = task.await;
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("state", &*self.0.line.state().borrow()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,206 @@
+//! `multi`: several writes, all or none.
+
+use bytes::Bytes;
+use zk_proto::ops::create::CreateRequest;
+use zk_proto::ops::data::SetDataRequest;
+use zk_proto::ops::delete::DeleteRequest;
+use zk_proto::ops::multi::{CheckVersionRequest, MultiOp, MultiRequest, MultiResponse, MultiResult};
+use zk_proto::{Acl, CreateMode, ErrorCode, Stat};
+
+use super::Draft;
+use super::draft::operation;
+use crate::core::Request;
+use crate::error::{Error, ErrorKind};
+use crate::pending::{Answered, Pending};
+
+/// What one step of a transaction did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransactionResult {
+    /// A node was created.
+    Created {
+        /// Its path, with its sequence number if it has one.
+        path: String,
+        /// Its stat; `None` from servers that answer with the path alone.
+        stat: Option<Stat>,
+    },
+    /// Data was set.
+    Set(Stat),
+    /// A node was deleted.
+    Deleted,
+    /// A check held.
+    Checked,
+}
+
+impl TransactionResult {
+    /// The path of a created node.
+    #[must_use]
+    pub fn created_path(&self) -> Option<&str> {
+        match self {
+            Self::Created { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The stat that came with the step.
+    #[must_use]
+    pub fn stat(&self) -> Option<&Stat> {
+        match self {
+            Self::Created { stat, .. } => stat.as_ref(),
+            Self::Set(stat) => Some(stat),
+            Self::Deleted | Self::Checked => None,
+        }
+    }
+}
+
+/// Several writes, applied all together or not at all. Made by [`crate::Client::transaction`].
+///
+/// When a step fails, the error's kind is [`ErrorKind::Transaction`] and its path is that step's.
+#[derive(Debug, Clone)]
+#[must_use = "a transaction is sent by .commit()"]
+pub struct Transaction<'a> {
+    draft: Draft<'a>,
+    steps: Vec<MultiOp>,
+    /// The first step that cannot be sent.
+    broken: Option<Error>,
+}
+operation!(Transaction => Vec<TransactionResult>);
+
+impl<'a> Transaction<'a> {
+    pub(crate) fn new(draft: Draft<'a>) -> Self {
+        Self { draft, steps: Vec::new(), broken: None }
+    }
+
+    /// Goes on only if the node's data has this version; -1 asks only that the node exists.
+    pub fn check(self, path: impl Into<String>, version: i32) -> Self {
+        self.step(path.into(), |path| MultiOp::Check(CheckVersionRequest { path, version }))
+    }
+
+    /// Creates a persistent node open to everyone.
+    pub fn create(self, path: impl Into<String>, data: impl Into<Bytes>) -> Self {
+        self.create_with(path, data, CreateMode::Persistent, Acl::open())
+    }
+
+    /// Creates a node. Modes with a time to live are not possible here.
+    pub fn create_with(
+        mut self,
+        path: impl Into<String>,
+        data: impl Into<Bytes>,
+        mode: CreateMode,
+        acl: Vec<Acl>,
+    ) -> Self {
+        let path = path.into();
+        if mode.has_ttl() {
+            return self.refuse(|draft| Err(draft.invalid(&path, "a transaction takes no time to live")));
+        }
+        if acl.is_empty() {
+            return self.refuse(|draft| draft.acl(&path, &[]));
+        }
+        let data = Some(data.into());
+        let checked =
+            if mode.is_sequential() { self.draft.sequential_path(path) } else { self.draft.path(path) };
+        match checked {
+            Ok(path) => {
+                let request = CreateRequest { path, data, acl, flags: mode.flags() };
+                // Servers of every version know `create` and `createContainer` in a multi.
+                self.steps.push(match mode {
+                    CreateMode::Container => MultiOp::CreateContainer(request),
+                    _ => MultiOp::Create2(request),
+                });
+                self
+            }
+            Err(error) => self.refuse(|_| Err(error)),
+        }
+    }
+
+    /// Replaces a node's data.
+    pub fn set(self, path: impl Into<String>, data: impl Into<Bytes>) -> Self {
+        self.set_version(path, data, -1)
+    }
+
+    /// Replaces a node's data if it has this version.
+    pub fn set_version(self, path: impl Into<String>, data: impl Into<Bytes>, version: i32) -> Self {
+        let data = Some(data.into());
+        self.step(path.into(), |path| MultiOp::SetData(SetDataRequest { path, data, version }))
+    }
+
+    /// Deletes a node.
+    pub fn delete(self, path: impl Into<String>) -> Self {
+        self.delete_version(path, -1)
+    }
+
+    /// Deletes a node if its data has this version.
+    pub fn delete_version(self, path: impl Into<String>, version: i32) -> Self {
+        self.step(path.into(), |path| MultiOp::Delete(DeleteRequest { path, version }))
+    }
+
+    /// Takes its place in the session's order now, as `send()` does; await the result for the outcome.
+    pub fn commit(self) -> Pending<Vec<TransactionResult>> {
+        self.start()
+    }
+
+    fn step(mut self, path: String, make: impl FnOnce(String) -> MultiOp) -> Self {
+        match self.draft.path(path) {
+            Ok(path) => {
+                self.steps.push(make(path));
+                self
+            }
+            Err(error) => self.refuse(|_| Err(error)),
+        }
+    }
+
+    fn refuse(mut self, why: impl FnOnce(&Draft<'a>) -> Result<(), Error>) -> Self {
+        if self.broken.is_none() {
+            self.broken = why(&self.draft).err();
+        }
+        self
+    }
+
+    fn start(self) -> Pending<Vec<TransactionResult>> {
+        let Self { draft, steps, broken } = self;
+        let request = match broken {
+            Some(error) => Err(error),
+            None => Ok(Request::Multi(MultiRequest { ops: steps })),
+        };
+        draft.send(request, decode)
+    }
+}
+
+fn decode(answered: Answered<'_>) -> Result<Vec<TransactionResult>, Error> {
+    let operation = answered.operation();
+    let (reply, zxid, rest) = {
+        let (reply, rest) = answered.reply()?;
+        match <MultiResponse as zk_proto::Decode>::from_bytes(reply.body) {
+            Ok(response) => (response, reply.zxid, rest),
+            Err(why) => return Err(rest.bad_reply(operation, why)),
+        }
+    };
+    let failed = reply.results.iter().enumerate().find_map(|(index, result)| match result {
+        MultiResult::Error(Err(code)) if *code != ErrorCode::RuntimeInconsistency => Some((index, *code)),
+        _ => None,
+    });
+    if let Some((index, code)) = failed {
+        let error = Error::new(ErrorKind::Transaction { index, code }, operation).with_zxid(zxid);
+        let Request::Multi(request) = &rest.request else { return Err(error) };
+        return Err(match request.ops.get(index) {
+            Some(step) => error.with_path(rest.chroot.strip(step.path().to_owned())),
+            None => error,
+        });
+    }
+    let mut results = Vec::with_capacity(reply.results.len());
+    for result in reply.results {
+        results.push(match result {
+            MultiResult::Create(r) => {
+                TransactionResult::Created { path: rest.chroot.strip(r.path), stat: None }
+            }
+            MultiResult::Create2(r) => {
+                TransactionResult::Created { path: rest.chroot.strip(r.path), stat: Some(r.stat) }
+            }
+            MultiResult::SetData(r) => TransactionResult::Set(r.stat),
+            MultiResult::Delete => TransactionResult::Deleted,
+            MultiResult::Check => TransactionResult::Checked,
+            _ => return Err(rest.bad_reply(operation, "a result of another kind than its step")),
+        });
+    }
+    Ok(results)
+}

@@ -1,0 +1,226 @@
+//! The line in front of the driver: where an operation takes its place, and waits while the queue is full.
+//!
+//! Owns the order and the bound. An operation that fits goes straight into the driver's inbox. One that does not
+//! is parked here, in order, until answers have made room; dropping its future takes it out again, so memory
+//! follows the futures that callers hold.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use zk_proto::SessionId;
+
+use crate::core::{Failure, OpId, Reply, Request, units};
+use crate::error::ErrorKind;
+use crate::limits::QUEUE_UNITS_MAX;
+use crate::state::SessionState;
+use crate::watch::Armed;
+
+/// What callers tell the driver.
+pub(crate) enum Command {
+    /// Do this.
+    Submit(Submission),
+    /// Nobody waits for this watch any more.
+    Forget(OpId),
+    /// Somebody was parked; look at the line.
+    Look,
+    /// Close the session, then stop.
+    Close,
+}
+
+/// One operation on its way to the driver.
+pub(crate) struct Submission {
+    pub(crate) request: Request,
+    /// The only session it may be sent in.
+    pub(crate) session: Option<SessionId>,
+    /// Weight in the queue.
+    pub(crate) units: usize,
+    pub(crate) answer: oneshot::Sender<Answer>,
+}
+
+/// How it ended.
+pub(crate) struct Answer {
+    pub(crate) request: Request,
+    pub(crate) result: Result<Reply, Failure>,
+    pub(crate) watch: Option<Armed>,
+}
+
+/// Shared by the handles, the operations under way and the driver.
+pub(crate) struct Line {
+    units: AtomicUsize,
+    parked_len: AtomicUsize,
+    parked: Mutex<Parked>,
+    dropped: AtomicUsize,
+    alive: Mutex<Option<(SessionId, Instant)>>,
+    state: watch::Receiver<SessionState>,
+}
+
+#[derive(Default)]
+struct Parked {
+    next: u64,
+    waiting: BTreeMap<u64, Submission>,
+    stopped: bool,
+}
+
+/// An operation in line or under way. Dropped before its end, it is forgotten.
+pub(crate) struct Ticket {
+    line: Arc<Line>,
+    parked: Option<u64>,
+    ended: bool,
+    answer: oneshot::Receiver<Answer>,
+}
+
+impl Line {
+    pub(crate) fn new(state: watch::Receiver<SessionState>) -> Self {
+        Self {
+            units: AtomicUsize::new(0),
+            parked_len: AtomicUsize::new(0),
+            parked: Mutex::default(),
+            dropped: AtomicUsize::new(0),
+            alive: Mutex::default(),
+            state,
+        }
+    }
+
+    /// Takes a place in line for `request`, now.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        inbox: &mpsc::UnboundedSender<Command>,
+        request: Request,
+        session: Option<SessionId>,
+    ) -> Ticket {
+        let (answer, receiver) = oneshot::channel();
+        let submission = Submission { units: units(&request), request, session, answer };
+        let parked = if self.parked_len.load(Ordering::Acquire) == 0 && self.reserve(submission.units) {
+            // A driver that is gone drops the submission, which the ticket notices.
+            let _ = inbox.send(Command::Submit(submission));
+            None
+        } else {
+            let place = self.park(submission);
+            let _ = inbox.send(Command::Look);
+            place
+        };
+        Ticket { line: Arc::clone(self), parked, ended: false, answer: receiver }
+    }
+
+    /// Takes `units` of room if there is that much. Something too heavy for any room passes alone.
+    fn reserve(&self, units: usize) -> bool {
+        let before = self.units.fetch_add(units, Ordering::AcqRel);
+        let fits = before == 0 || before + units <= QUEUE_UNITS_MAX;
+        if !fits {
+            self.release(units);
+        }
+        fits
+    }
+
+    /// Gives back the room of an operation that has ended.
+    pub(crate) fn release(&self, units: usize) {
+        self.units.fetch_sub(units, Ordering::AcqRel);
+    }
+
+    fn park(&self, submission: Submission) -> Option<u64> {
+        let mut parked = self.lock();
+        if parked.stopped {
+            return None;
+        }
+        let place = parked.next;
+        parked.next += 1;
+        parked.waiting.insert(place, submission);
+        self.parked_len.store(parked.waiting.len(), Ordering::Release);
+        Some(place)
+    }
+
+    fn unpark(&self, place: u64) {
+        let mut parked = self.lock();
+        parked.waiting.remove(&place);
+        self.parked_len.store(parked.waiting.len(), Ordering::Release);
+    }
+
+    /// Moves to the driver whoever fits now, in order. `drain` must first take everything that is in the inbox:
+    /// whoever is there came before whoever is parked.
+    pub(crate) fn admit(&self, drain: impl FnOnce(), mut take: impl FnMut(Submission)) {
+        if self.parked_len.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut parked = self.lock();
+        drain();
+        while let Some(first) = parked.waiting.first_entry() {
+            if !self.reserve(first.get().units) {
+                break;
+            }
+            take(first.remove());
+        }
+        self.parked_len.store(parked.waiting.len(), Ordering::Release);
+    }
+
+    /// Lets go of everybody in line: the driver is gone.
+    pub(crate) fn stop(&self) {
+        let mut parked = self.lock();
+        parked.stopped = true;
+        parked.waiting.clear();
+        self.parked_len.store(0, Ordering::Release);
+    }
+
+    /// Operations whose future was dropped since the last call to [`Line::take_dropped`].
+    pub(crate) fn dropped(&self) -> usize {
+        self.dropped.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn take_dropped(&self) -> usize {
+        self.dropped.swap(0, Ordering::AcqRel)
+    }
+
+    /// Until when the server cannot have expired the session.
+    pub(crate) fn set_alive(&self, alive: Option<(SessionId, Instant)>) {
+        *self.alive.lock().unwrap_or_else(PoisonError::into_inner) = alive;
+    }
+
+    pub(crate) fn alive(&self) -> Option<(SessionId, Instant)> {
+        *self.alive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn state(&self) -> &watch::Receiver<SessionState> {
+        &self.state
+    }
+
+    /// Why a driver that is gone does no more.
+    pub(crate) fn end(&self) -> ErrorKind {
+        match *self.state.borrow() {
+            SessionState::Expired(_) => ErrorKind::SessionExpired,
+            SessionState::AuthFailed => ErrorKind::AuthFailed,
+            _ => ErrorKind::Closed,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Parked> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ticket {
+    /// Polls for the answer; `Err` when the driver is gone.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<Answer, ErrorKind>> {
+        let polled = std::pin::Pin::new(&mut self.answer).poll(cx);
+        polled.map(|answer| {
+            self.ended = true;
+            answer.map_err(|_| self.line.end())
+        })
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if let Some(place) = self.parked {
+            self.line.unpark(place);
+        }
+        self.line.dropped.fetch_add(1, Ordering::AcqRel);
+    }
+}
