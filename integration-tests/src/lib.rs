@@ -4,8 +4,11 @@
 //! |---|---|
 //! | [`peers`] | Apache ZooKeeper, Curator and Kazoo as processes |
 //! | [`our_server`] | our `zk-server` as a process: started, killed, restarted |
+//! | [`targets`], [`session_killer`] | the servers a scenario runs against; ending a session on any of them |
 //! | [`process`] | what the kernel says of a process: memory, CPU time |
 
 pub mod our_server;
 pub mod peers;
 pub mod process;
+pub mod session_killer;
+pub mod targets;

@@ -1,31 +1,338 @@
-//! The one task that owns the socket.
+//! The one task that owns the socket: it runs the core on tokio.
+//!
+//! Owns the connection, the timer, and who waits for which answer. Decides nothing: what to send, when to connect
+//! and what an answer means is the core's.
 
+mod link;
+mod waiters;
+
+use bytes::{Buf as _, BytesMut};
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, Sleep, sleep_until};
+use zk_proto::SessionId;
+use zk_proto::frame;
 
-use crate::core::Core;
+use crate::core::{Core, DropReason, Output, SessionEnd};
 use crate::hosts::Host;
+use crate::limits::{INBOX_BATCH, SWEEP_AFTER, WRITE_BATCH_BYTES, WRITE_KEEP_BYTES};
 use crate::state::SessionState;
-use crate::submit::{Command, Line};
+use crate::submit::{Command, Line, Submission};
+use crate::watch::WatchLost;
+use link::{Link, Linked};
+use waiters::Waiters;
 
 pub(crate) struct Driver {
+    core: Core,
+    hosts: Vec<Host>,
+    attempts: usize,
+    frame_limit: usize,
+    line: Arc<Line>,
     commands: mpsc::UnboundedReceiver<Command>,
+    /// Every handle is gone, and the core was told.
+    orphaned: bool,
+    waiters: Waiters,
+    state: watch::Sender<SessionState>,
+    link: Link,
+    input: BytesMut,
+    output: BytesMut,
+    origin: Instant,
+    timer: Pin<Box<Sleep>>,
+    /// What the timer is set to.
+    armed: Option<Duration>,
+    alive: Option<(SessionId, Duration)>,
+    stopped: bool,
 }
 
 impl Driver {
     pub(crate) fn new(
-        _core: Core,
-        _hosts: Vec<Host>,
-        _frame_limit: usize,
-        _line: Arc<Line>,
+        core: Core,
+        hosts: Vec<Host>,
+        frame_limit: usize,
+        line: Arc<Line>,
         commands: mpsc::UnboundedReceiver<Command>,
-        _inbox: mpsc::WeakUnboundedSender<Command>,
-        _state: watch::Sender<SessionState>,
+        inbox: mpsc::WeakUnboundedSender<Command>,
+        state: watch::Sender<SessionState>,
     ) -> Self {
-        Self { commands }
+        let origin = Instant::now();
+        Self {
+            core,
+            hosts,
+            attempts: 0,
+            frame_limit,
+            line,
+            commands,
+            orphaned: false,
+            waiters: Waiters::new(inbox),
+            state,
+            link: Link::Down,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            origin,
+            timer: Box::pin(sleep_until(origin)),
+            armed: None,
+            alive: None,
+            stopped: false,
+        }
     }
 
+    /// Runs until the core has ended: closed, orphaned, refused, or expired where that is final.
     pub(crate) async fn run(mut self) {
-        while self.commands.recv().await.is_some() {}
+        poll_fn(|cx| self.poll(cx)).await;
+        // Callers who are still in line, or come now, see that nobody is here.
+        self.commands.close();
+        self.line.stop();
+    }
+
+    /// Turns until nothing moves. Each turn takes in what has come, lets the core decide, and writes at its end,
+    /// so that what was submitted together leaves together.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut commands = Vec::new();
+        loop {
+            let now = self.origin.elapsed();
+            let mut moved = self.poll_inbox(cx, now, &mut commands);
+            moved |= self.poll_link(cx, now);
+            moved |= self.poll_timer(cx, now);
+            self.carry_out();
+            self.admit(now);
+            self.sweep();
+            moved |= self.poll_write(cx, now);
+            if self.stopped {
+                return Poll::Ready(());
+            }
+            if !moved {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn poll_inbox(&mut self, cx: &mut Context<'_>, now: Duration, commands: &mut Vec<Command>) -> bool {
+        if self.orphaned {
+            return false;
+        }
+        let Poll::Ready(count) = self.commands.poll_recv_many(cx, commands, INBOX_BATCH) else {
+            return false;
+        };
+        if count == 0 {
+            self.orphaned = true;
+            self.core.close(now);
+        }
+        for command in commands.drain(..) {
+            self.obey(command, now);
+        }
+        true
+    }
+
+    fn obey(&mut self, command: Command, now: Duration) {
+        match command {
+            Command::Submit(submission) => self.submit(submission, now),
+            Command::Forget(watch) => {
+                self.core.forget(watch);
+                self.waiters.forget(watch);
+            }
+            Command::Look => {}
+            Command::Close => self.core.close(now),
+        }
+    }
+
+    fn submit(&mut self, submission: Submission, now: Duration) {
+        let Submission { request, session, units, answer } = submission;
+        let op = self.core.submit(now, request, session);
+        self.waiters.expect(op, units, answer);
+    }
+
+    /// Lets in whom answers have made room for.
+    fn admit(&mut self, now: Duration) {
+        let line = Arc::clone(&self.line);
+        let mut before = Vec::new();
+        let mut admitted = Vec::new();
+        line.admit(
+            || {
+                while let Ok(command) = self.commands.try_recv() {
+                    before.push(command);
+                }
+            },
+            |submission| admitted.push(submission),
+        );
+        for command in before {
+            self.obey(command, now);
+        }
+        for submission in admitted {
+            self.submit(submission, now);
+        }
+    }
+
+    /// Takes out what was dropped by its caller before it is sent. While nothing can be sent it waits until
+    /// there is enough of it to be worth a walk.
+    fn sweep(&mut self) {
+        let dropped = self.line.dropped();
+        if dropped == 0 {
+            return;
+        }
+        let sending = matches!(self.link, Link::Up(_)) && self.core.wants_transmit();
+        if sending || dropped >= SWEEP_AFTER.max(self.waiters.len() / 4) {
+            self.line.take_dropped();
+            let core = &mut self.core;
+            let released = self.waiters.sweep(|op| core.cancel(op));
+            self.line.release(released);
+        }
+    }
+
+    fn poll_link(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
+        match self.link.poll(cx, &mut self.input) {
+            Poll::Pending => return false,
+            Poll::Ready(Linked::Connected) => self.core.connected(now),
+            Poll::Ready(Linked::Read) => self.read(now),
+            Poll::Ready(Linked::Lost(error)) => {
+                tracing::debug!(%error, "connection lost");
+                self.lost(now);
+            }
+        }
+        true
+    }
+
+    /// Feeds the core whole frames. The limit is held against a frame's prefix, before there is room for more.
+    fn read(&mut self, now: Duration) {
+        loop {
+            match frame::take(&mut self.input, self.frame_limit) {
+                Ok(Some(frame)) => self.core.received(now, frame),
+                Ok(None) => {
+                    if let Ok(Some(len)) = frame::peek_len(&self.input, self.frame_limit) {
+                        let missing = (frame::PREFIX_BYTES + len).saturating_sub(self.input.len());
+                        self.input.reserve(missing);
+                    }
+                    return;
+                }
+                Err(oversized) => {
+                    self.input.clear();
+                    self.core.oversized(now, usize::try_from(oversized.declared).unwrap_or(0));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn lost(&mut self, now: Duration) {
+        self.unlink();
+        self.core.disconnected(now);
+    }
+
+    fn unlink(&mut self) {
+        self.link = Link::Down;
+        self.input = BytesMut::new();
+        self.output.clear();
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
+        let Some(deadline) = self.core.deadline() else { return false };
+        if now >= deadline {
+            self.core.tick(now);
+            return true;
+        }
+        // A deadline that has moved back, as it does with every request, is looked at when the timer fires.
+        if self.armed.is_none_or(|armed| armed > deadline) {
+            self.timer.as_mut().reset(self.origin + deadline);
+            self.armed = Some(deadline);
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            self.armed = None;
+            return true;
+        }
+        false
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
+        let mut moved = false;
+        loop {
+            if self.output.is_empty() {
+                if !matches!(self.link, Link::Up(_)) || !self.core.wants_transmit() {
+                    return moved;
+                }
+                if self.output.capacity() > WRITE_KEEP_BYTES {
+                    self.output = BytesMut::new();
+                }
+                self.core.transmit(now, &mut self.output, WRITE_BATCH_BYTES);
+                moved = true;
+                continue;
+            }
+            match self.link.poll_write(cx, &self.output) {
+                Poll::Pending => return moved,
+                Poll::Ready(Ok(written)) => self.output.advance(written),
+                Poll::Ready(Err(error)) => {
+                    tracing::debug!(%error, "connection lost");
+                    self.lost(now);
+                    return true;
+                }
+            }
+            moved = true;
+        }
+    }
+
+    /// Does what the core asks for.
+    fn carry_out(&mut self) {
+        self.publish_deadline();
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::Complete(completion) => {
+                    let released = self.waiters.complete(completion);
+                    self.line.release(released);
+                }
+                Output::Event { watches, event } => self.waiters.fire(&watches, &event),
+                Output::WatchesLost(end) => self.waiters.lose_watches(match end {
+                    SessionEnd::Expired => WatchLost::Expired,
+                    SessionEnd::AuthFailed => WatchLost::AuthFailed,
+                    SessionEnd::Closed => WatchLost::Closed,
+                }),
+                Output::Connect { host } => self.dial(host),
+                Output::Disconnect { why } => {
+                    if why != DropReason::Ended {
+                        tracing::debug!(%why, "connection dropped");
+                    }
+                    self.unlink();
+                }
+                Output::State(state) => {
+                    report(state);
+                    self.state.send_replace(state);
+                }
+                Output::Stopped => self.stopped = true,
+            }
+        }
+    }
+
+    fn dial(&mut self, host: usize) {
+        let Some(host) = self.hosts.get(host) else { return };
+        tracing::debug!(server = %host, "connect");
+        self.link = Link::dial(host.clone(), self.attempts);
+        self.attempts = self.attempts.wrapping_add(1);
+    }
+
+    /// Before answers are handed out: who holds an answer finds a deadline that counts it.
+    fn publish_deadline(&mut self) {
+        let alive = self.core.session_deadline();
+        if alive != self.alive {
+            self.alive = alive;
+            self.line.set_alive(alive.map(|(session, deadline)| (session, self.origin + deadline)));
+        }
+    }
+}
+
+/// The session's events, under names that stay.
+fn report(state: SessionState) {
+    match state {
+        SessionState::Connecting => {}
+        SessionState::Connected(info) => tracing::info!(
+            session = %info.id,
+            timeout_ms = info.timeout.as_millis(),
+            read_only = info.read_only,
+            "session established"
+        ),
+        SessionState::Suspended(info) => tracing::warn!(session = %info.id, "session suspended"),
+        SessionState::Expired(session) => tracing::warn!(%session, "session expired"),
+        SessionState::AuthFailed => tracing::error!("authentication failed"),
+        SessionState::Closed => tracing::info!("session closed"),
     }
 }

@@ -2,24 +2,49 @@
 //!
 //! No clock, socket, task or channel: time is a [`std::time::Duration`] since any origin the caller likes, bytes
 //! go in and out, and randomness comes from a seed. The driver runs it on tokio; a simulation runs many side by
-//! side with virtual time.
+//! side with virtual time. A shell does this, in any order it likes:
+//!
+//! - [`Core::submit`], [`Core::cancel`], [`Core::forget`], [`Core::close`] when the application asks;
+//! - [`Core::tick`] when [`Core::deadline`] has come (at once, at the start);
+//! - [`Core::connected`], [`Core::received`] (one frame, without its prefix), [`Core::disconnected`] as the
+//!   connection goes;
+//! - after each of these it takes all of [`Core::poll_output`], then, while connected and able to write,
+//!   [`Core::transmit`].
+//!
+//! After [`Output::Disconnect`] the connection no longer exists for the core: what still comes from it must not
+//! be fed in, and [`Core::disconnected`] is not to be called for it.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `machine` | the state, the inputs, the phases of a connection |
+//! | `session` | handshake, establishment, suspension, expiry, the end |
+//! | `replies` | frames from the server: replies in order, the special xids, events |
+//! | `transmit` | bytes to the server: handshake, credentials, re-arming, ping, operations |
+//! | `queue` | operations waiting and in flight, in order |
+//! | `watches` | registered interests, what an event frees, re-arming in batches |
+//! | `timers` | when to ping, when silence is too long |
+//! | `replay` | the one table of what a lost connection means for an operation |
 
 mod config;
+mod machine;
+mod output;
+mod queue;
+mod replay;
+mod replies;
 mod request;
+mod session;
+mod timers;
+mod transmit;
+mod watches;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod testkit;
 
 pub use config::{Config, Credentials};
+pub use machine::Core;
+pub use output::{DropReason, Output, SessionEnd};
 pub use request::{Completion, Failure, OpId, Reply, Request, encode_body, into_path, opcode, units};
-
-/// The session machine of one client.
-#[derive(Debug)]
-pub struct Core {
-    config: Config,
-}
-
-impl Core {
-    /// A core that will look for a server at its first tick.
-    #[must_use]
-    pub fn new(config: Config, _seed: u64) -> Self {
-        Self { config }
-    }
-}

@@ -64,7 +64,6 @@ macro_rules! operation {
         impl<'a> $name<'a> {
             /// Sends it in this session or not at all: when the client's session is another one, it fails with
             /// [`crate::ErrorKind::SessionExpired`].
-            #[must_use]
             pub fn in_session(mut self, session: ::zk_proto::SessionId) -> Self {
                 self.draft.session = Some(session);
                 self

@@ -14,6 +14,7 @@
 //! | [`watches`] | who wants to hear of what |
 //! | [`sessions`] | which sessions live, and until when |
 //! | [`connection`] | one client's place: its ids, the order of its requests, its outgoing bytes |
+//! | [`intake`] | a connection's bytes to requests, each to its place |
 //! | [`prep`], [`changes`] | request to transaction, checked against what is committed and what is in flight |
 //! | [`apply`] | transaction to new state and the events it causes |
 //! | [`read`] | answers that need no transaction |
@@ -27,6 +28,7 @@ pub mod changes;
 pub mod committed;
 pub mod connection;
 pub mod digest;
+pub mod intake;
 pub mod node;
 pub mod persist;
 pub mod prep;

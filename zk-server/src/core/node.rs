@@ -19,6 +19,7 @@ use zk_proto::{ErrorCode, Request, SessionId, Zxid, storage};
 use super::apply::{Outcome, Trigger, apply};
 use super::committed::{Committed, Frozen};
 use super::connection::{Ask, Connection, event_frame};
+use super::intake::Submission;
 use super::prep::{Origin, Prep, Rules};
 use super::read;
 use super::sessions::Sessions;
@@ -215,7 +216,9 @@ impl Node {
     }
 
     /// A write, in the place that [`Connection::admit_write`] gave it.
-    pub fn submit(&mut self, clock: Clock, connection: &Arc<Connection>, xid: i32, request: &Request) {
+    pub fn submit(&mut self, clock: Clock, submission: &Submission) {
+        let Submission { connection, xid, request } = submission;
+        let xid = *xid;
         let session = connection.session();
         if matches!(request, Request::CloseSession) {
             let reply = ReplyTo::Request(Arc::clone(connection), xid);

@@ -9,23 +9,14 @@ use bytes::{Buf, BytesMut};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use zk_proto::connect::ConnectRequest;
-use zk_proto::header::{RequestHeader, XID_AUTH, XID_PING};
-use zk_proto::jute::{Decode, DecodeError, Reader};
-use zk_proto::ops::auth::AuthPacket;
-use zk_proto::{ErrorCode, OpCode, Request, Zxid, frame};
 
 use super::clock::SystemClock;
 use super::mailbox::Mailbox;
 use super::pipeline::Work;
-use crate::auth;
-use crate::core::connection::{Admission, Connection, Wake};
+use crate::core::connection::{Connection, Wake};
+use crate::core::intake::{self, Refused, Submission};
 use crate::core::node::Shared;
-use crate::limits::{HANDSHAKE_BYTES_MAX, HANDSHAKE_TIMEOUT_MS, READ_CHUNK_BYTES, READS_PER_HOLD};
-
-/// Known, but not from a client: a check outside a multi would end up in the log (ZOOKEEPER-2623), and SASL is not
-/// offered yet.
-const REFUSED: [OpCode; 2] = [OpCode::Check, OpCode::Sasl];
+use crate::limits::{HANDSHAKE_TIMEOUT_MS, READ_CHUNK_BYTES};
 
 /// Wakes the task of a connection.
 #[derive(Debug, Default)]
@@ -46,18 +37,12 @@ pub enum Closed {
     /// The socket failed.
     #[error("socket: {0}")]
     Socket(#[from] io::Error),
-    /// A frame length outside the limit.
-    #[error("{0}")]
-    Frame(#[from] frame::FrameTooLarge),
-    /// Bytes that are no request.
-    #[error("bytes that are no request: {0}")]
-    Request(#[from] DecodeError),
+    /// The client sent what it may not.
+    #[error(transparent)]
+    Refused(#[from] Refused),
     /// No handshake in time.
     #[error("no handshake within {HANDSHAKE_TIMEOUT_MS} ms")]
     NoHandshake,
-    /// Credentials were refused.
-    #[error("authentication with scheme {0:?} failed")]
-    Auth(String),
 }
 
 /// Answers a four-letter word; `None` when the first four bytes are none.
@@ -120,25 +105,24 @@ struct Task {
     context: Context,
     input: BytesMut,
     output: BytesMut,
-    submit: Vec<Work>,
+    submit: Vec<Submission>,
 }
 
 impl Task {
     /// Reads the first frame, or a four-letter word, and waits until the session is there.
     async fn handshake(&mut self, stream: &mut TcpStream) -> Result<(), Closed> {
-        let frame = loop {
+        let request = loop {
             if let Some(first) = self.input.first_chunk::<4>()
                 && let Some(text) = (self.context.words)(*first)
             {
                 self.output.extend_from_slice(text.as_bytes());
                 return Err(Closed::Normally);
             }
-            if let Some(frame) = frame::take(&mut self.input, HANDSHAKE_BYTES_MAX)? {
-                break frame;
+            if let Some(request) = intake::handshake(&mut self.input)? {
+                break request;
             }
             self.fill(stream).await?;
         };
-        let request = ConnectRequest::decode(&mut Reader::new(frame))?;
         self.connection.heard(self.context.clock.now());
         self.context.pipeline.send(Work::Connect { connection: Arc::clone(&self.connection), request });
         while !self.connection.is_open() && !self.connection.is_closing() {
@@ -149,13 +133,13 @@ impl Task {
 
     async fn run(&mut self, stream: &mut TcpStream) -> Result<(), Closed> {
         loop {
-            self.process()?;
+            self.take_requests()?;
             self.send(stream)?;
             if self.connection.is_closing() {
                 return Err(Closed::Normally);
             }
             let may_read = !self.connection.is_busy() && self.output.is_empty();
-            if may_read && self.has_whole_frame()? {
+            if may_read && intake::has_request(&self.input) {
                 continue;
             }
             tokio::select! {
@@ -166,93 +150,6 @@ impl Task {
                     ready?;
                     self.read(stream)?;
                 }
-            }
-        }
-    }
-
-    /// Takes every whole frame of the input, as far as the limits allow.
-    fn process(&mut self) -> Result<(), Closed> {
-        let now = self.context.clock.now();
-        let shared = Arc::clone(&self.context.shared);
-        let mut heard = false;
-        let mut done = Ok(());
-        'holds: while done.is_ok() {
-            // One hold for many reads: the lock is cheap, but not free.
-            let mut state = None;
-            for _ in 0..READS_PER_HOLD {
-                if self.connection.is_busy() {
-                    break 'holds;
-                }
-                let frame = match frame::take(&mut self.input, self.context.frame_bytes_max) {
-                    Ok(Some(frame)) => frame,
-                    Ok(None) => break 'holds,
-                    Err(e) => {
-                        done = Err(e.into());
-                        break;
-                    }
-                };
-                heard = true;
-                let mut reader = Reader::new(frame);
-                let header = match reader.read::<RequestHeader>() {
-                    Ok(header) => header,
-                    Err(e) => {
-                        done = Err(e.into());
-                        break;
-                    }
-                };
-                let xid = header.xid;
-                let op = OpCode::from_code(header.op).filter(|op| !REFUSED.contains(op));
-                match op.map(|op| (op, Request::decode(header.op, reader.take_rest()))) {
-                    None | Some((_, Err(DecodeError::UnknownTag { what: "operation", .. }))) => {
-                        self.connection.reply(xid, Zxid::ZERO, Err(ErrorCode::Unimplemented), |_| {});
-                        done = Err(DecodeError::UnknownTag { what: "operation", tag: header.op }.into());
-                    }
-                    Some((_, Ok(Request::Auth(packet)))) => done = self.authenticate(&packet),
-                    Some((op, Ok(request))) if op.is_write() => {
-                        self.connection.admit_write(now);
-                        self.submit.push(Work::Submit {
-                            connection: Arc::clone(&self.connection),
-                            xid,
-                            request,
-                        });
-                    }
-                    // Pings are answered out of turn: they say that the connection lives, and nothing else.
-                    Some((_, Ok(Request::Ping))) => {
-                        let state = state.get_or_insert_with(|| shared.read());
-                        self.connection.reply(XID_PING, state.last_zxid, Ok(()), |_| {});
-                    }
-                    Some((_, read)) => {
-                        let ask = read.map_err(|_| ErrorCode::MarshallingError);
-                        if let Admission::Now(ask) = self.connection.admit_read(xid, ask) {
-                            let state = state.get_or_insert_with(|| shared.read());
-                            shared.serve(state, &self.connection, xid, &ask);
-                        }
-                    }
-                }
-                if done.is_err() {
-                    break;
-                }
-            }
-        }
-        if heard {
-            self.connection.heard(now);
-        }
-        self.context.pipeline.send_all(&mut self.submit);
-        done
-    }
-
-    fn authenticate(&self, packet: &AuthPacket) -> Result<(), Closed> {
-        let credentials = packet.auth.as_deref().unwrap_or_default();
-        let super_digest = self.context.shared.options.super_digest.as_deref();
-        match auth::authenticate(&packet.scheme, credentials, self.connection.peer.ip(), super_digest) {
-            Ok(ids) => {
-                self.connection.add_ids(ids);
-                self.connection.reply(XID_AUTH, Zxid::ZERO, Ok(()), |_| {});
-                Ok(())
-            }
-            Err(code) => {
-                self.connection.reply(XID_AUTH, Zxid::ZERO, Err(code), |_| {});
-                Err(Closed::Auth(packet.scheme.clone()))
             }
         }
     }
@@ -271,9 +168,21 @@ impl Task {
         }
     }
 
-    fn has_whole_frame(&self) -> Result<bool, Closed> {
-        let len = frame::peek_len(&self.input, self.context.frame_bytes_max)?;
-        Ok(len.is_some_and(|len| self.input.len() >= len + frame::PREFIX_BYTES))
+    fn take_requests(&mut self) -> Result<(), Closed> {
+        let (now, limit) = (self.context.clock.now(), self.context.frame_bytes_max);
+        let taken = intake::requests(
+            &mut self.input,
+            limit,
+            &self.connection,
+            &self.context.shared,
+            now,
+            &mut self.submit,
+        );
+        let mut work = self.submit.drain(..).map(Work::Submit).peekable();
+        if work.peek().is_some() {
+            self.context.pipeline.extend(work);
+        }
+        Ok(taken?)
     }
 
     async fn fill(&mut self, stream: &TcpStream) -> Result<(), Closed> {

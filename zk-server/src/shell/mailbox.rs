@@ -35,12 +35,10 @@ impl<T> Mailbox<T> {
         self.inner.ready.notify_one();
     }
 
-    /// Adds all of `items`, in order, and leaves it empty.
-    pub fn send_all(&self, items: &mut Vec<T>) {
-        if !items.is_empty() {
-            self.lock().append(items);
-            self.inner.ready.notify_one();
-        }
+    /// Adds all of `items`, in order.
+    pub fn extend(&self, items: impl IntoIterator<Item = T>) {
+        self.lock().extend(items);
+        self.inner.ready.notify_one();
     }
 
     /// Waits until there is something, at most for `timeout`, and swaps all of it into `items`, which must be
@@ -72,7 +70,7 @@ mod tests {
     fn everything_arrives_in_order_and_at_once() {
         let mailbox = Mailbox::default();
         mailbox.send(1);
-        mailbox.send_all(&mut vec![2, 3]);
+        mailbox.extend([2, 3]);
         let mut got = Vec::new();
         mailbox.wait(&mut got, None);
         assert_eq!(got, [1, 2, 3]);

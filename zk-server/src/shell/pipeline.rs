@@ -8,12 +8,13 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
 use zk_proto::connect::ConnectRequest;
-use zk_proto::{Request, SessionId, Zxid};
+use zk_proto::{SessionId, Zxid};
 
 use super::clock::SystemClock;
 use super::mailbox::Mailbox;
 use crate::core::committed::Frozen;
 use crate::core::connection::Connection;
+use crate::core::intake::Submission;
 use crate::core::node::{LogBatch, Node};
 use crate::limits::LOG_BATCH_BYTES;
 use crate::storage::disk::Disk;
@@ -32,14 +33,7 @@ pub enum Work {
         request: ConnectRequest,
     },
     /// A write in its place.
-    Submit {
-        /// Whose.
-        connection: Arc<Connection>,
-        /// Its number.
-        xid: i32,
-        /// What it says.
-        request: Request,
-    },
+    Submit(Submission),
     /// A connection is gone.
     Disconnected(Arc<Connection>),
     /// Everything up to here is on disk.
@@ -209,7 +203,7 @@ impl Core {
         let clock = self.clock.moment();
         match item {
             Work::Connect { connection, request } => self.node.connect(clock, &connection, &request),
-            Work::Submit { connection, xid, request } => self.node.submit(clock, &connection, xid, &request),
+            Work::Submit(submission) => self.node.submit(clock, &submission),
             Work::Disconnected(connection) => self.node.disconnected(&connection),
             Work::Durable(zxid) => self.node.durable(clock, zxid),
             Work::Expire(session, answer) => {

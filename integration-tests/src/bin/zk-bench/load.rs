@@ -15,7 +15,7 @@ use zk_proto::{Acl, Decode, Encode, OpCode, Reader, SessionId, Zxid, frame};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Op {
+pub(crate) enum Op {
     /// Reads a node of its own connection.
     Get,
     /// Sets a node of its own connection.
@@ -26,24 +26,24 @@ pub enum Op {
 
 /// How much.
 #[derive(Debug, Clone, Copy)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Connections.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// Requests in flight on each.
-    pub depth: usize,
+    pub(crate) depth: usize,
     /// How long, unless `total` ends it.
-    pub time: Duration,
+    pub(crate) time: Duration,
     /// Requests in all, when a number is what is wanted.
-    pub total: Option<usize>,
+    pub(crate) total: Option<usize>,
 }
 
 /// Bytes of a value.
-pub const VALUE_BYTES: usize = 100;
+pub(crate) const VALUE_BYTES: usize = 100;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// One connection with a session.
-pub struct Session {
+pub(crate) struct Session {
     stream: TcpStream,
     input: BytesMut,
     xid: i32,
@@ -51,7 +51,7 @@ pub struct Session {
 
 impl Session {
     /// Connects and opens a session.
-    pub async fn open(hosts: &str) -> Result<Self, Failure> {
+    pub(crate) async fn open(hosts: &str) -> Result<Self, Failure> {
         let mut stream = TcpStream::connect(hosts).await?;
         stream.set_nodelay(true)?;
         let request = ConnectRequest {
@@ -89,7 +89,7 @@ impl Session {
     }
 
     /// Sends one request and waits for its reply; an error code is returned, not raised.
-    pub async fn ask(
+    pub(crate) async fn ask(
         &mut self,
         op: OpCode,
         body: &impl Encode,
@@ -104,13 +104,13 @@ impl Session {
 
 /// A create request for a persistent node.
 #[must_use]
-pub fn create(path: &str, flags: i32) -> CreateRequest {
+pub(crate) fn create(path: &str, flags: i32) -> CreateRequest {
     let data = Some(Bytes::from_static(&[b'x'; VALUE_BYTES]));
     CreateRequest { path: path.to_owned(), data, acl: Acl::open(), flags }
 }
 
 /// Runs the load and returns how many requests were answered, and how long that took.
-pub async fn run(hosts: &str, op: Op, shape: Shape) -> Result<(u64, Duration), Failure> {
+pub(crate) async fn run(hosts: &str, op: Op, shape: Shape) -> Result<(u64, Duration), Failure> {
     let mut sessions = Vec::new();
     for n in 0..shape.connections {
         let mut session = Session::open(hosts).await?;

@@ -104,7 +104,8 @@ impl World {
         );
         if is_write {
             c.admit_write(self.now);
-            self.node.submit(self.clock(), c, xid, &request);
+            let submission = Submission { connection: Arc::clone(c), xid, request };
+            self.node.submit(self.clock(), &submission);
         } else if let Admission::Now(ask) = c.admit_read(xid, Ok(request)) {
             let shared = Arc::clone(self.node.shared());
             let state = shared.read();

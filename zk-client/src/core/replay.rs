@@ -1,0 +1,45 @@
+//! What a lost connection means for an operation: the one table.
+//!
+//! | operation | fate |
+//! |---|---|
+//! | not sent yet | kept, in its place |
+//! | sent, a read | sent again, in its place, if the policy says so and it was not sent too often |
+//! | sent, a write | fails: it may have happened |
+//! | credentials | replayed before anything else on every connection, the operation kept |
+//! | pings and re-arming | dropped, made anew |
+
+use super::request::{Request, opcode};
+use crate::limits::READ_SENDS_MAX;
+
+/// What becomes of an operation that was sent and not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Resend,
+    Fail,
+}
+
+/// The fate of `request`, sent `sends` times by now.
+pub(super) fn fate(request: &Request, sends: u32, resend_reads: bool) -> Fate {
+    let again = match request {
+        Request::Auth(_) => true,
+        request => resend_reads && sends < READ_SENDS_MAX && !opcode(request).is_write(),
+    };
+    if again { Fate::Resend } else { Fate::Fail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zk_proto::ops::data::GetDataRequest;
+    use zk_proto::ops::delete::DeleteRequest;
+
+    #[test]
+    fn reads_are_sent_again_and_writes_are_not() {
+        let read = Request::GetData(GetDataRequest { path: "/a".into(), watch: false });
+        let write = Request::Delete(DeleteRequest { path: "/a".into(), version: -1 });
+        assert_eq!(fate(&read, 1, true), Fate::Resend);
+        assert_eq!(fate(&read, 1, false), Fate::Fail);
+        assert_eq!(fate(&read, READ_SENDS_MAX, true), Fate::Fail);
+        assert_eq!(fate(&write, 1, true), Fate::Fail);
+    }
+}

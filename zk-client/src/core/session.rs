@@ -1,0 +1,164 @@
+//! The life of a session: handshake, establishment, suspension, expiry, the end.
+
+use bytes::Bytes;
+use std::time::Duration;
+use zk_proto::connect::{ConnectRequest, ConnectResponse, Password, ReadOnlyFlag};
+use zk_proto::limits::REARM_BATCH_BYTES;
+use zk_proto::{Decode as _, SessionId, Zxid};
+
+use super::machine::{Core, Phase, Session};
+use super::output::{DropReason, Output, SessionEnd};
+use super::replay::{Fate, fate};
+use super::request::Failure;
+use super::timers::Timers;
+use crate::state::{SessionInfo, SessionState};
+
+impl Core {
+    /// The first frame of a connection. Always with 16 bytes of password and the read-only byte: some servers
+    /// refuse less.
+    pub(super) fn greeting(&self) -> ConnectRequest {
+        let known = self.session.as_ref().filter(|session| session.global);
+        let timeout = self.config.session_timeout.as_millis();
+        ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: self.last_zxid,
+            timeout_ms: i32::try_from(timeout).unwrap_or(i32::MAX),
+            session_id: known.map_or(SessionId::NONE, |session| session.info.id),
+            password: known.map_or_else(Password::default, |session| session.password),
+            read_only: ReadOnlyFlag::Present(self.config.read_only),
+        }
+    }
+
+    /// The server's answer to the handshake.
+    pub(super) fn greeted(&mut self, now: Duration, sent: Duration, frame: Bytes) {
+        let Ok(response) = ConnectResponse::from_bytes(frame) else {
+            return self.drop_connection(now, DropReason::Malformed);
+        };
+        let asked = self.greeting().session_id;
+        let granted = u64::try_from(response.timeout_ms).unwrap_or(0);
+        if granted == 0 {
+            return match self.session.take_if(|session| session.global) {
+                Some(session) => self.expire(now, session.info.id),
+                None => self.drop_connection(now, DropReason::SessionRefused),
+            };
+        }
+        if response.session_id == SessionId::NONE
+            || (asked != SessionId::NONE && asked != response.session_id)
+        {
+            return self.drop_connection(now, DropReason::SessionRefused);
+        }
+        let read_only = response.read_only.is_set();
+        let info =
+            SessionInfo { id: response.session_id, timeout: Duration::from_millis(granted), read_only };
+        let global = !read_only || self.session.as_ref().is_some_and(|session| session.global);
+        if asked == SessionId::NONE {
+            // Whoever opens a session has applied its creation, and with it all that was committed before: no
+            // server can be behind. Keeping the old mark would shut us out of an ensemble restored from a backup.
+            self.last_zxid = Zxid::ZERO;
+        }
+        self.session = Some(Session { info, password: response.password, alive_from: sent, global });
+        self.establish(now, info);
+    }
+
+    fn establish(&mut self, now: Duration, info: SessionInfo) {
+        self.pacing.reset();
+        self.phase = Phase::Live(Timers::start(now, info.timeout));
+        self.auth_due = (0..self.credentials.len()).collect();
+        let limit = REARM_BATCH_BYTES.min(self.config.frame_limit);
+        self.rearm_due = self.watches.rearm(self.last_zxid, limit);
+        self.push(Output::State(SessionState::Connected(info)));
+    }
+
+    /// The core gives the connection up.
+    pub(super) fn drop_connection(&mut self, now: Duration, why: DropReason) {
+        self.push(Output::Disconnect { why });
+        self.lose(now);
+    }
+
+    /// The connection is gone: what was in flight is sorted by the replay table, and the next attempt is paced.
+    pub(super) fn lose(&mut self, now: Duration) {
+        let was_live = matches!(self.phase, Phase::Live(_));
+        let cap = self.session.as_ref().map_or(Duration::MAX, |session| session.info.timeout / 4);
+        let delay = self.pacing.next_delay(cap, &mut self.rng);
+        self.phase = Phase::Waiting { until: now + delay };
+        self.auth_due.clear();
+        self.rearm_due.clear();
+        self.rearm_flying = 0;
+        if !was_live {
+            return;
+        }
+        if let Some(info) = self.session() {
+            self.push(Output::State(SessionState::Suspended(info)));
+        }
+        let mut again: Vec<_> = self.auth_flying.drain(..).flatten().collect();
+        let mut closed = false;
+        for operation in self.queue.take_flying() {
+            closed |= self.closing.is_some_and(|closing| closing.op == operation.id);
+            match fate(&operation.request, operation.sends, self.config.retry.resends_reads()) {
+                Fate::Resend => again.push(operation),
+                Fate::Fail => self.fail(operation, Failure::ConnectionLoss),
+            }
+        }
+        self.queue.put_back(again);
+        if closed {
+            // Sent, and the server closes the connection behind its answer: the answer itself was lost.
+            self.finish(SessionEnd::Closed);
+        }
+    }
+
+    /// The server has ended the session. What was sent in it or is pinned to it fails; the rest waits for the
+    /// next one.
+    fn expire(&mut self, now: Duration, id: SessionId) {
+        self.last_zxid = Zxid::ZERO;
+        let delay = self.pacing.next_delay(Duration::MAX, &mut self.rng);
+        self.phase = Phase::Waiting { until: now + delay };
+        self.push(Output::Disconnect { why: DropReason::Expired });
+        self.push(Output::State(SessionState::Expired(id)));
+        let doomed = self.queue.take_waiting_if(|operation| operation.sends > 0 || operation.pin.is_some());
+        for operation in doomed {
+            let sent = operation.sends > 0;
+            self.fail(operation, Failure::SessionExpired { sent });
+        }
+        if self.watches.clear() {
+            self.push(Output::WatchesLost(SessionEnd::Expired));
+        }
+        if self.config.expiry_is_terminal {
+            self.finish(SessionEnd::Expired);
+        } else if self.closing.is_some() {
+            self.finish(SessionEnd::Closed);
+        }
+    }
+
+    /// Nothing more happens: everything that is left fails, and the shell may stop.
+    pub(super) fn finish(&mut self, end: SessionEnd) {
+        let linked = matches!(self.phase, Phase::Dialing { .. } | Phase::Greeting { .. } | Phase::Live(_));
+        self.phase = Phase::Over(end);
+        if linked {
+            self.push(Output::Disconnect { why: DropReason::Ended });
+        }
+        self.session = None;
+        let mut left: Vec<_> = self.auth_flying.drain(..).flatten().collect();
+        left.extend(self.queue.take_flying());
+        left.sort_by_key(|operation| operation.id);
+        left.extend(self.queue.take_waiting_if(|_| true));
+        for operation in left {
+            let sent = operation.sends > 0;
+            let failure = match end {
+                SessionEnd::Expired => Failure::SessionExpired { sent },
+                SessionEnd::AuthFailed => Failure::AuthFailed { sent },
+                SessionEnd::Closed => Failure::Closed { sent },
+            };
+            self.fail(operation, failure);
+        }
+        if self.watches.clear() {
+            self.push(Output::WatchesLost(end));
+        }
+        match end {
+            SessionEnd::AuthFailed => self.push(Output::State(SessionState::AuthFailed)),
+            SessionEnd::Closed => self.push(Output::State(SessionState::Closed)),
+            // Said already, with the session's id.
+            SessionEnd::Expired => {}
+        }
+        self.push(Output::Stopped);
+    }
+}

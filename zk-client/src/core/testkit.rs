@@ -1,0 +1,1 @@
+//! A core with a scripted server beside it.
