@@ -78,7 +78,10 @@ impl Client {
 
     pub(crate) async fn first_session(&self, limit: Duration) -> Result<(), Error> {
         let mut state = self.session_state();
-        let settled = state.wait_for(|state| *state != SessionState::Connecting);
+        let unsettled = |state: &SessionState| {
+            matches!(state, SessionState::Connecting | SessionState::Suspended(_) | SessionState::Expired(_))
+        };
+        let settled = state.wait_for(|state| !unsettled(state));
         let outcome = match tokio::time::timeout(limit, settled).await {
             Err(_) => Err(ErrorKind::Timeout),
             Ok(Err(_)) => Err(ErrorKind::Closed),

@@ -85,6 +85,11 @@ impl Driver {
         poll_fn(|cx| self.poll(cx)).await;
         // Callers who are still in line, or come now, see that nobody is here.
         self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            if let Command::Submit(submission) = command {
+                submission.fail(self.line.end_failure());
+            }
+        }
         self.line.stop();
     }
 
