@@ -6,12 +6,14 @@ use std::io::{self, IsTerminal as _, Write};
 pub(crate) struct Output<'a> {
     writer: &'a mut dyn Write,
     terminal: bool,
+    /// Something was written, and no newline after it.
+    mid_line: bool,
 }
 
 impl<'a> Output<'a> {
     /// Writes to `writer`, which is a terminal or not.
     pub(crate) fn new(writer: &'a mut dyn Write, terminal: bool) -> Self {
-        Self { writer, terminal }
+        Self { writer, terminal, mid_line: false }
     }
 
     /// Whether a person reads it.
@@ -21,12 +23,21 @@ impl<'a> Output<'a> {
 
     /// One line of text.
     pub(crate) fn line(&mut self, text: impl std::fmt::Display) -> io::Result<()> {
+        self.mid_line = false;
         writeln!(self.writer, "{text}")
     }
 
     /// Bytes as they are.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(last) = bytes.last() {
+            self.mid_line = *last != b'\n';
+        }
         self.writer.write_all(bytes)
+    }
+
+    /// Ends a line that was begun. A prompt would be drawn over it.
+    pub(crate) fn end_line(&mut self) -> io::Result<()> {
+        if self.mid_line { self.bytes(b"\n") } else { Ok(()) }
     }
 
     /// Nothing is kept back.
@@ -76,6 +87,20 @@ fn escape(bytes: &[u8], text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_was_begun_is_ended_once() {
+        let mut written = Vec::new();
+        let mut output = Output::new(&mut written, true);
+        output.end_line().unwrap();
+        output.bytes(b"ab").unwrap();
+        output.bytes(b"").unwrap();
+        output.end_line().unwrap();
+        output.end_line().unwrap();
+        output.line("c").unwrap();
+        output.end_line().unwrap();
+        assert_eq!(written, b"ab\nc\n");
+    }
 
     #[test]
     fn a_terminal_is_not_steered_by_data() {

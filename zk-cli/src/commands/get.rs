@@ -31,9 +31,8 @@ pub(super) async fn run(
     } else {
         output.bytes(visible(&node.data).as_bytes())?;
     }
-    let newline = args.stat || (output.is_terminal() && !args.raw);
-    if newline && !node.data.is_empty() && !node.data.ends_with(b"\n") {
-        output.bytes(b"\n")?;
+    if args.stat || (output.is_terminal() && !args.raw) {
+        output.end_line()?;
     }
     if args.stat {
         output.line(full(&node.stat))?;

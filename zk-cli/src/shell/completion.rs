@@ -45,8 +45,11 @@ impl Offers {
     }
 
     fn commands(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            self.grammar.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        let named = |command: &clap::Command| {
+            let aliases = command.get_visible_aliases().map(str::to_owned);
+            aliases.chain([command.get_name().to_owned()]).collect::<Vec<_>>()
+        };
+        let mut names: Vec<String> = self.grammar.get_subcommands().flat_map(named).collect();
         names.sort_unstable();
         names
     }

@@ -86,14 +86,14 @@ impl<'a> Shell<'a> {
         let mut next = Next::Go;
         let Self { runtime, connection, place, .. } = self;
         let outcome = on_stdout(|output| {
-            next = runtime.block_on(async {
+            let outcome = runtime.block_on(async {
                 tokio::select! {
                     outcome = line::run(line, place, connection, output) => outcome,
-                    _ = tokio::signal::ctrl_c() => Err(Failure::local(
-                        "given up; what was sent may still happen",
-                    )),
+                    _ = tokio::signal::ctrl_c() => Err(Failure::local("given up; what was sent may still happen")),
                 }
-            })?;
+            });
+            output.end_line()?;
+            next = outcome?;
             Ok::<(), Failure>(())
         });
         if let Err(failure) = outcome {

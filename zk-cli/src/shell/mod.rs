@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`words`] | a line into words, with quotes, and back |
 //! | [`place`] | the current node, and paths relative to it |
-//! | [`line`] | a line's words into something to do, and doing it |
+//! | [`mod@line`] | a line's words into something to do, and doing it |
 //! | [`script`] | lines from standard input, to the first failure |
 //! | [`interactive`] | lines from a person |
 //! | [`prompt`] | server and state, and what happened to the session |
