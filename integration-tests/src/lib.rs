@@ -5,8 +5,10 @@
 //! | [`peers`] | Apache ZooKeeper, Curator and Kazoo as processes |
 //! | [`our_server`] | our `zk-server` as a process: started, killed, restarted |
 //! | [`targets`], [`session_killer`] | the servers a scenario runs against; ending a session on any of them |
+//! | [`critical_section`] | the overlap detector that holders of a lock write to |
 //! | [`process`] | what the kernel says of a process: memory, CPU time |
 
+pub mod critical_section;
 pub mod our_server;
 pub mod peers;
 pub mod process;

@@ -231,6 +231,10 @@ impl Ticket {
         &mut self,
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Result<Answer, ErrorKind>> {
+        if self.ended {
+            // Polled again after its end: it never ends twice.
+            return std::task::Poll::Pending;
+        }
         let polled = std::pin::Pin::new(&mut self.answer).poll(cx);
         polled.map(|answer| {
             self.ended = true;

@@ -1,5 +1,5 @@
 //! Operations over a real socket: pipelining, cancellation, back-pressure, chroot, limits.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod fake;
 

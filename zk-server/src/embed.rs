@@ -17,6 +17,7 @@ use zk_proto::SessionId;
 
 use crate::admin::Whitelist;
 use crate::admin::report::ConfReport;
+use crate::config::server_config::VERSION_DIR;
 use crate::core::prep::Rules;
 use crate::limits::LISTEN_BACKLOG;
 use crate::shell::listener::AcceptLimits;
@@ -33,6 +34,7 @@ use crate::storage::trigger::TriggerOptions;
 #[derive(Debug, Clone)]
 pub struct EmbeddedBuilder {
     data_dir: Option<PathBuf>,
+    disk: Option<Arc<dyn Disk>>,
     port: u16,
     tick: Duration,
     extended_types: bool,
@@ -43,6 +45,7 @@ impl Default for EmbeddedBuilder {
     fn default() -> Self {
         Self {
             data_dir: None,
+            disk: None,
             port: 0,
             tick: Duration::from_millis(50),
             extended_types: true,
@@ -57,6 +60,13 @@ impl EmbeddedBuilder {
     #[must_use]
     pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(dir.into());
+        self
+    }
+
+    /// Keeps the data on this disk instead: a [`MemoryDisk`] that fails when a test says so.
+    #[must_use]
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = Some(disk);
         self
     }
 
@@ -93,9 +103,12 @@ impl EmbeddedBuilder {
     /// # Errors
     /// [`EmbedError`] says what to mend.
     pub async fn start(self) -> Result<EmbeddedServer, EmbedError> {
-        let disk: Arc<dyn Disk> = match &self.data_dir {
-            Some(dir) => Arc::new(RealDisk::open(dir.join("version-2")).map_err(EmbedError::DataDir)?),
-            None => Arc::new(MemoryDisk::new()),
+        let disk: Arc<dyn Disk> = match (&self.disk, &self.data_dir) {
+            (Some(disk), _) => Arc::clone(disk),
+            (None, Some(dir)) => {
+                Arc::new(RealDisk::open(dir.join(VERSION_DIR)).map_err(EmbedError::DataDir)?)
+            }
+            (None, None) => Arc::new(MemoryDisk::new()),
         };
         let server = self.run(&disk).await?;
         Ok(EmbeddedServer { builder: Self { port: server.address().port(), ..self }, disk, server })

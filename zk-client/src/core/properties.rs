@@ -225,4 +225,13 @@ proptest! {
         }
         life.close();
     }
+
+    #[test]
+    fn any_answer_to_the_handshake_is_survived(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        let mut life = Life::new();
+        life.rig.greet();
+        life.take(Step::Garbage(bytes));
+        life.take(Step::Write);
+        life.close();
+    }
 }

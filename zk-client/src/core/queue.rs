@@ -16,6 +16,8 @@ pub(super) struct Operation {
     pub(super) pin: Option<SessionId>,
     /// Times it was handed to a connection.
     pub(super) sends: u32,
+    /// Connections lost while it was the oldest in flight.
+    pub(super) losses: u32,
     /// The xid it was last sent with.
     pub(super) xid: i32,
     /// When it was last sent.
@@ -52,6 +54,7 @@ impl Queue {
             request,
             pin,
             sends: 0,
+            losses: 0,
             xid: 0,
             sent_at: Duration::ZERO,
             cancelled: false,

@@ -10,13 +10,13 @@ use zk_proto::{ErrorCode, EventType, SessionId, Zxid};
 
 use super::testkit::{Rig, SESSION, TIMEOUT, children, drops, get, secret, set, states};
 use super::{Config, Credentials, DropReason, Failure, Output, Request, SessionEnd};
-use crate::limits::{CLOSE_MAX, READ_SENDS_MAX};
+use crate::limits::{CLOSE_MAX, READ_LOSSES_MAX};
 use crate::state::{SessionInfo, SessionState};
 
 const INFO: SessionInfo = SessionInfo { id: SESSION, timeout: TIMEOUT, read_only: false };
 
 fn auth(scheme: &str) -> Request {
-    Request::Auth(AuthPacket { auth_type: 0, scheme: scheme.into(), auth: Some(secret()) })
+    Request::Auth(AuthPacket { auth_type: 0, scheme: scheme.into(), auth: secret().into() })
 }
 
 #[test]
@@ -113,14 +113,18 @@ fn a_lost_connection_keeps_resends_or_fails_by_the_table() {
 fn a_read_is_not_resent_for_ever() {
     let mut rig = Rig::live();
     let read = rig.submit(get("/a", false));
-    for sends in 1..=READ_SENDS_MAX {
-        assert_eq!(rig.sent().len(), 1);
+    let behind = rig.submit(get("/b", false));
+    for losses in 1..=READ_LOSSES_MAX {
+        assert_eq!(rig.sent().len(), 2);
         rig.disconnect();
         let lost = [(read, Some(Failure::ConnectionLoss))];
-        assert_eq!(rig.failures(), if sends < READ_SENDS_MAX { &[][..] } else { &lost[..] });
+        assert_eq!(rig.failures(), if losses < READ_LOSSES_MAX { &[][..] } else { &lost[..] });
         rig.establish(SESSION);
     }
-    assert!(rig.sent().is_empty());
+    let xids = rig.xids();
+    assert_eq!(xids.len(), 1);
+    rig.ok(xids[0]);
+    assert_eq!(rig.failures(), [(behind, None)]);
 }
 
 #[test]

@@ -106,9 +106,13 @@ impl Core {
         }
         let mut again: Vec<_> = self.auth_flying.drain(..).flatten().collect();
         let mut closed = false;
-        for operation in self.queue.take_flying() {
+        let mut flying = self.queue.take_flying();
+        if let Some(oldest) = flying.front_mut() {
+            oldest.losses += 1;
+        }
+        for operation in flying {
             closed |= self.closing.is_some_and(|closing| closing.op == operation.id);
-            match fate(&operation.request, operation.sends, self.config.retry.resends_reads()) {
+            match fate(&operation.request, operation.losses, self.config.retry.resends_reads()) {
                 Fate::Resend => again.push(operation),
                 Fate::Fail => self.fail(operation, Failure::ConnectionLoss),
             }

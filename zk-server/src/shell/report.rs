@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use zk_proto::EventType;
+
 use super::clock::SystemClock;
 use super::listener::Connections;
 use crate::admin::report::ConfReport;
 use crate::admin::words::refusal;
 use crate::admin::{ConnectionReport, Latency, ServerReport, Whitelist, Word, answer};
+use crate::core::committed::Committed;
 use crate::core::connection::{self, ConnectionStats};
 use crate::core::node::Shared;
 
@@ -61,7 +64,7 @@ impl Reporter {
             watching_connections: watching_connections as u64,
             watched_paths: watched_paths as u64,
             uptime_ms: u64::try_from(self.clock.now().as_millis()).unwrap_or(u64::MAX),
-            metrics: vec![("digest_mismatches_count".to_owned(), state.digest_mismatches.to_string())],
+            metrics: metrics(&state),
             conf: self.conf.clone(),
             connection_list: open.iter().map(connection_report).collect(),
             ..ServerReport::default()
@@ -84,4 +87,20 @@ fn connection_report(of: &ConnectionStats) -> ConnectionReport {
         sent: of.sent,
         session: None,
     }
+}
+
+fn metrics(state: &Committed) -> Vec<(String, String)> {
+    let watches = state.watches();
+    let mut metrics = vec![("digest_mismatches_count".to_owned(), state.digest_mismatches.to_string())];
+    for (event, name) in [
+        (EventType::NodeCreated, "node_created_watch_count"),
+        (EventType::NodeDeleted, "node_deleted_watch_count"),
+        (EventType::NodeDataChanged, "node_changed_watch_count"),
+        (EventType::NodeChildrenChanged, "node_children_watch_count"),
+    ] {
+        let fired = watches.fired(event);
+        metrics.push((format!("cnt_{name}"), fired.triggers.to_string()));
+        metrics.push((format!("sum_{name}"), fired.events.to_string()));
+    }
+    metrics
 }
