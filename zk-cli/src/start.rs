@@ -32,20 +32,26 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::local(format_args!("cannot start: {error}")))?;
-    match command {
+    let outcome = match command {
         Some(_) if keep_going => Err(Failure::usage(
             "--keep-going: is for scripts; leave it out, or leave out the command and give a script",
         )),
         Some(command) => once(&runtime, &target, command).map(|()| Exit::Done),
         None if io::stdin().is_terminal() => interactive::run(&runtime, &target),
         None => script::run(&runtime, &target, keep_going),
-    }
+    };
+    // A name server that does not answer holds a thread, which must not hold us.
+    runtime.shutdown_background();
+    outcome
 }
 
 fn once(runtime: &Runtime, target: &Target, command: Command) -> Result<(), Failure> {
     command.check(Invocation::Once)?;
     let connection = runtime.block_on(Connection::open(target, Expiry::Ends))?;
     let outcome = on_stdout(|output| runtime.block_on(command.run(&connection, output)));
-    runtime.block_on(connection.close());
+    // Nothing hangs on this session: when no server is there, its end is not worth waiting for.
+    if !matches!(&outcome, Err(failure) if failure.exit() == Exit::Lost) {
+        runtime.block_on(connection.close());
+    }
     outcome
 }
