@@ -12,5 +12,5 @@ pub mod our_server;
 pub mod peers;
 pub mod process;
 pub mod session_killer;
-pub mod targets;
 pub mod sim;
+pub mod targets;

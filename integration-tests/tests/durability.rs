@@ -75,7 +75,10 @@ async fn acknowledged_writes_survive_kill_9() -> Result<(), Failure> {
         let known = acknowledged.lock().unwrap().clone();
         for (path, version) in known {
             let stat = zk.exists(&path).await?;
-            assert!(stat.is_some_and(|s| s.version >= version), "{path} at {version} was acknowledged; now {stat:?}");
+            assert!(
+                stat.is_some_and(|s| s.version >= version),
+                "{path} at {version} was acknowledged; now {stat:?}"
+            );
         }
         // The session lived through it, and so did its node.
         assert_eq!(zk.exists("/held").await?.map(|s| s.ephemeral_owner), Some(owner));

@@ -36,7 +36,8 @@ fn name_of(path: &Path) -> String {
 /// The crates of this workspace that `package` names under `section`.
 fn uses(package: &str, section: &str) -> Vec<String> {
     let manifest = fs::read_to_string(root().join(package).join("Cargo.toml")).unwrap();
-    let in_section = manifest.lines().skip_while(|l| *l != section).skip(1).take_while(|l| !l.starts_with('['));
+    let in_section =
+        manifest.lines().skip_while(|l| *l != section).skip(1).take_while(|l| !l.starts_with('['));
     let first_word = |l: &str| l.split(['.', ' ', '=']).next().unwrap_or_default().to_owned();
     in_section.map(first_word).filter(|name| name.starts_with("zk-")).collect()
 }
@@ -60,8 +61,18 @@ fn dependencies_point_one_way() {
 #[test]
 fn pure_rooms_name_nothing_impure() {
     const IMPURE: [&str; 12] = [
-        "Instant::now", "SystemTime", "tokio::", "std::thread", "std::fs", "TcpStream", "TcpListener", "UdpSocket",
-        "rand::random", "rand::rng", "thread_rng", "std::env",
+        "Instant::now",
+        "SystemTime",
+        "tokio::",
+        "std::thread",
+        "std::fs",
+        "TcpStream",
+        "TcpListener",
+        "UdpSocket",
+        "rand::random",
+        "rand::rng",
+        "thread_rng",
+        "std::env",
     ];
     let rooms = ["zk-proto/src", "zk-server/src/core", "zk-client/src/core"];
     for file in rooms.iter().flat_map(|room| files(&root().join(room), "rs")) {
@@ -110,7 +121,11 @@ fn the_map_names_every_room() {
             let path = entry.unwrap().path();
             let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
             if !["lib", "main"].contains(&stem.as_str()) {
-                assert!(map.contains(&format!("`{stem}`")), "ARCHITECTURE.md has no row for {}", name_of(&path));
+                assert!(
+                    map.contains(&format!("`{stem}`")),
+                    "ARCHITECTURE.md has no row for {}",
+                    name_of(&path)
+                );
             }
         }
     }

@@ -24,15 +24,8 @@ pub(super) enum Fault {
     SyncFails,
 }
 
-const FAULTS: [Fault; 7] = [
-    Fault::Cut,
-    Fault::CutAll,
-    Fault::Partition,
-    Fault::Pause,
-    Fault::Power,
-    Fault::Kill,
-    Fault::SyncFails,
-];
+const FAULTS: [Fault; 7] =
+    [Fault::Cut, Fault::CutAll, Fault::Partition, Fault::Pause, Fault::Power, Fault::Kill, Fault::SyncFails];
 
 /// The next fault; `None` when this seed has none.
 pub(super) fn draw(draw: &mut Draw, options: &Options) -> Option<Fault> {

@@ -209,8 +209,12 @@ impl Network {
 
     /// A connection of which both ends know.
     pub(super) fn any_open(&self, k: &mut Kernel) -> Option<LinkId> {
-        let open: Vec<LinkId> =
-            self.links.iter().filter(|(_, l)| l.server_up && l.client_up && !l.to_client.sealed).map(|(id, _)| *id).collect();
+        let open: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, l)| l.server_up && l.client_up && !l.to_client.sealed)
+            .map(|(id, _)| *id)
+            .collect();
         k.draw.pick(&open).copied()
     }
 }

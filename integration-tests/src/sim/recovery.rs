@@ -20,7 +20,10 @@ pub(super) fn mirror(k: &mut Kernel, batch: &LogBatch) {
     while let Found::Entry { entry, next } = read_at(&bytes, offset) {
         k.note(format_args!(
             "server log {} {} cxid={} {:?}",
-            entry.header.zxid, entry.header.client_id, entry.header.cxid, entry.txn.opcode()
+            entry.header.zxid,
+            entry.header.client_id,
+            entry.header.cxid,
+            entry.txn.opcode()
         ));
         k.history.log.insert(entry.header.zxid, *entry);
         offset = next;

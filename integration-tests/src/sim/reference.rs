@@ -94,9 +94,8 @@ impl Reference {
 
     /// The session ends, and its ephemeral nodes with it.
     pub(super) fn end_session(&mut self, at: Moment) {
-        let owned = |(path, node): (&String, &Node)| {
-            (node.stat.ephemeral_owner == at.session).then(|| path.clone())
-        };
+        let owned =
+            |(path, node): (&String, &Node)| (node.stat.ephemeral_owner == at.session).then(|| path.clone());
         let gone: Vec<String> = self.nodes.iter().filter_map(owned).collect();
         for path in gone {
             self.remove(at, &path);

@@ -288,8 +288,7 @@ impl Server {
                 return false;
             }
             mirror(k, &batch);
-            running.snapshot_due |=
-                running.trigger.appended(batch.entries as u64, batch.bytes.len() as u64);
+            running.snapshot_due |= running.trigger.appended(batch.entries as u64, batch.bytes.len() as u64);
             running.syncing = Some(batch.last);
         }
         if let (Some(Bug::ReplyBeforeFsync), Some(last)) = (self.options.bug, running.syncing) {

@@ -137,8 +137,7 @@ fn one(
     let Some((cause, _)) = later.first() else { return Ok(()) };
     let from = replies.partition_point(|(order, _)| *order <= watch.order);
     let due = replies[from..].iter().find(|(order, zxid)| {
-        *zxid >= *cause
-            && (watch.kind != Kind::Absence || !reconnected(*order) || is_there(effects, *zxid))
+        *zxid >= *cause && (watch.kind != Kind::Absence || !reconnected(*order) || is_there(effects, *zxid))
     });
     let Some((due, zxid)) = due else { return Ok(()) };
     if ended.is_some_and(|ended| ended < *due) {
