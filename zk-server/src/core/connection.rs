@@ -35,7 +35,7 @@ pub type Ask = Result<Request, ErrorCode>;
 /// A request in its session's order.
 #[derive(Debug)]
 enum Pending {
-    /// A write on its way through the pipeline, and when it arrived.
+    /// A write, or a sync, on its way through the pipeline, and when it arrived.
     Write(Duration),
     /// A read that waits behind such a write.
     Read(i32, Ask),
