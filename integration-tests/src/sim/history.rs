@@ -113,6 +113,8 @@ pub(super) struct History {
     pub(super) notices: Vec<Notice>,
     pub(super) heard: Vec<(Order, Who, Heard)>,
     pub(super) established: Vec<Established>,
+    /// Handshakes that reached the server, with the session they ask for.
+    pub(super) claims: Vec<(LinkId, SessionId)>,
     /// Sessions that a client was told are over.
     pub(super) told_expired: Vec<(Order, SessionId)>,
     /// When the server took a whole frame of a session.

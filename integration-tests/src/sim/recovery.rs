@@ -9,7 +9,7 @@ use zk_proto::txn::TxnEntry;
 use zk_server::core::committed::Committed;
 use zk_server::core::node::LogBatch;
 use zk_server::core::persist::Rebuild;
-use zk_server::storage::{MemoryDisk, RecoveryOptions, Restore, recover, write_snapshot};
+use zk_server::storage::{MemoryDisk, RecoveryError, RecoveryOptions, Restore, recover, write_snapshot};
 
 use super::kernel::Kernel;
 
@@ -34,11 +34,16 @@ pub(super) fn mirror(k: &mut Kernel, batch: &LogBatch) {
 }
 
 /// Recovers the state from the disk, and compares what comes back with what was appended. `None` when the server
-/// cannot start, which is a violation: no fault here damages what was synced.
+/// cannot start: because the disk refuses, or for another reason, and that is a violation: no fault here damages
+/// what was synced.
 pub(super) fn recover_checked(k: &mut Kernel, disk: &MemoryDisk) -> Option<Committed> {
     let mut tee = Tee { inner: Rebuild::new(1), replayed: Vec::new() };
     let recovered = match recover(disk, disk, RecoveryOptions::default(), &mut tee) {
         Ok(recovered) => recovered,
+        Err(RecoveryError::Disk(why)) => {
+            k.note(format_args!("server stays down: {why}"));
+            return None;
+        }
         Err(why) => {
             k.violated("durability", format!("the server does not start again: {why}"));
             return None;

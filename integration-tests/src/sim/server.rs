@@ -27,6 +27,8 @@ use super::world::Event;
 
 /// The calendar at the start of every simulation, in milliseconds.
 const WALL_START_MS: i64 = 1_700_000_000_000;
+/// Wait before a start that the disk refused is tried again.
+const RESTART_AFTER: Duration = Duration::from_millis(300);
 /// Snapshots that purging leaves.
 const SNAPSHOTS_KEPT: usize = 3;
 
@@ -145,7 +147,9 @@ impl Server {
             return;
         }
         self.life += 1;
-        let Some(state) = recover_checked(k, &self.disk) else { return };
+        let Some(state) = recover_checked(k, &self.disk) else {
+            return k.after(RESTART_AFTER, Event::Start);
+        };
         let logs: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let log_options = LogOptions { preallocate_bytes: self.options.preallocate, force_sync: true };
         let log = LogWriter::new(logs, log_options, state.last_zxid);
@@ -314,7 +318,7 @@ impl Running {
         let clock = clock(k.now);
         match work {
             Work::Connect(connection, request) => self.node.connect(clock, &connection, &request),
-            Work::Submit(submission) => self.node.submit(clock, &submission),
+            Work::Submit(submission) => self.node.submit(clock, submission),
             Work::Disconnected(connection) => self.node.disconnected(&connection),
             Work::Durable(zxid) => self.node.durable(clock, zxid),
             Work::Snapshot => {}
@@ -358,6 +362,7 @@ impl Running {
                     peer.greeted = true;
                     connection.heard(k.now);
                     contact(k, request.session_id);
+                    k.history.claims.push((link, request.session_id));
                     work.push(Work::Connect(Arc::clone(&connection), request));
                 }
                 Ok(None) => {}

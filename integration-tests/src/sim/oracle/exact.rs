@@ -73,8 +73,7 @@ fn replay(
     };
     if entry.txn == Txn::Error(Err(ErrorCode::SessionMoved)) {
         counters.moved += 1;
-        let moved =
-            history.established.iter().any(|e| e.session == call.session && e.again && e.link > call.link);
+        let moved = history.claims.iter().any(|(link, s)| *s == call.session && *link > call.link);
         let refused = call.answer.is_none();
         return match moved && refused {
             true => Ok(()),
