@@ -6,8 +6,10 @@
 //! | [`our_server`] | our `zk-server` as a process: started, killed, restarted |
 //! | [`targets`], [`session_killer`] | the servers a scenario runs against; ending a session on any of them |
 //! | [`sim`] | server, clients and locks as pure cores in one thread, under faults drawn from a seed |
+//! | [`critical_section`] | the overlap detector that holders of a lock write to |
 //! | [`process`] | what the kernel says of a process: memory, CPU time |
 
+pub mod critical_section;
 pub mod our_server;
 pub mod peers;
 pub mod process;

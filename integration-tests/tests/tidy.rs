@@ -70,7 +70,7 @@ fn pure_rooms_name_nothing_impure() {
         "TcpListener",
         "UdpSocket",
         "rand::random",
-        "rand::rng",
+        "rand::rng()",
         "thread_rng",
         "std::env",
     ];

@@ -37,6 +37,10 @@ pub struct Core {
     pub(super) auth_flying: VecDeque<Option<Operation>>,
     /// How many credentials are still to be replayed on this connection, from the front.
     pub(super) auth_due: VecDeque<usize>,
+    /// Credentials sent for this connection and not answered. Until they are, the session is not announced: who
+    /// is told that it is connected may rely on its credentials.
+    pub(super) replays_flying: usize,
+    pub(super) unannounced: bool,
     /// Re-arming requests still to be sent on this connection.
     pub(super) rearm_due: VecDeque<SetWatches2>,
     /// Re-arming requests sent and not answered.
@@ -96,6 +100,8 @@ impl Core {
             credentials: config.credentials.clone(),
             auth_flying: VecDeque::new(),
             auth_due: VecDeque::new(),
+            replays_flying: 0,
+            unannounced: false,
             rearm_due: VecDeque::new(),
             rearm_flying: 0,
             closing: None,

@@ -120,9 +120,8 @@ pub fn requests(
 }
 
 fn authenticate(connection: &Connection, shared: &Shared, packet: &AuthPacket) -> Result<(), Refused> {
-    let credentials = packet.auth.as_deref().unwrap_or_default();
     let super_digest = shared.options.super_digest.as_deref();
-    match auth::authenticate(&packet.scheme, credentials, connection.peer.ip(), super_digest) {
+    match auth::authenticate(&packet.scheme, packet.auth.reveal(), connection.peer.ip(), super_digest) {
         Ok(ids) => {
             connection.add_ids(ids);
             connection.reply(XID_AUTH, Zxid::ZERO, Ok(()), |_| {});

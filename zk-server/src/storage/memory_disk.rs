@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::disk::{Disk, DiskFile};
+use super::disk::{Disk, DiskFile, data_len};
 
 /// A directory in memory. Clones are the same directory.
 #[derive(Debug, Clone, Default)]
@@ -224,6 +224,12 @@ impl Disk for MemoryDisk {
         let mut bytes = file.bytes.clone();
         bytes.resize(file.len as usize, 0);
         Ok(Bytes::from(bytes))
+    }
+
+    fn read_data(&self, name: &str) -> io::Result<Bytes> {
+        let state = self.lock();
+        let bytes = &state.file(name)?.bytes;
+        Ok(Bytes::copy_from_slice(&bytes[..data_len(bytes)]))
     }
 
     fn read_at(&self, name: &str, offset: u64, len: usize) -> io::Result<Bytes> {
