@@ -37,6 +37,8 @@ struct Pipe {
     sealed: bool,
     /// Bytes on their way are lost.
     broken: bool,
+    /// Until when bytes on their way are held up.
+    held: Duration,
 }
 
 #[derive(Debug)]
@@ -116,10 +118,15 @@ impl Network {
         self.links.get(&link).map(|link| link.slot)
     }
 
-    /// Until when nothing passes on this connection, if that is later than now.
-    pub(super) fn blocked(&self, link: LinkId, now: Duration) -> Option<Duration> {
-        let slot = self.links.get(&link)?.slot;
-        self.blocked.get(&slot).copied().filter(|until| *until > now)
+    /// Until when nothing arrives at this end of the connection, if that is later than now.
+    pub(super) fn blocked(&self, link: LinkId, end: End, now: Duration) -> Option<Duration> {
+        let link = self.links.get(&link)?;
+        let held = match end {
+            End::Client => link.to_client.held,
+            End::Server => link.to_server.held,
+        };
+        let blocked = self.blocked.get(&link.slot).copied().unwrap_or_default();
+        Some(held.max(blocked)).filter(|until| *until > now)
     }
 
     /// Lets nothing pass between a slot and the server for a while. It ends no earlier than one before it did:
@@ -172,7 +179,11 @@ impl Network {
         for end in [End::Client, End::Server] {
             let pipe = link.towards(end);
             pipe.sealed = true;
-            pipe.broken |= k.draw.chance(2, 3);
+            pipe.broken |= k.draw.chance(1, 2);
+            if end == End::Server && !pipe.broken {
+                // Sent again and again by the network, they arrive after the client has gone on elsewhere.
+                pipe.held = k.now + k.draw.mostly_short(Duration::from_secs(2));
+            }
             let learn = k.now + k.draw.mostly_short(Duration::from_millis(1_500));
             // An end that hears nothing of it must find out by silence.
             if !k.draw.chance(1, 4) {

@@ -65,7 +65,7 @@ impl Options {
             delay: ms([1, 5, 20, 100][draw.index(4)]),
             pieces: draw.chance(1, 2),
             sync: ms([1, 5, 30, 150][draw.index(4)]),
-            inbox: Duration::from_micros([0, 50, 2_000][draw.index(3)]),
+            inbox: Duration::from_micros([0, 50, 2_000, 40_000][draw.index(4)]),
             tick: ms([20, 100, 300][draw.index(3)]),
             timeout: ms([600, 1_000, 2_000, 4_000][draw.index(4)]),
             act: ms([20, 60, 200][draw.index(3)]),

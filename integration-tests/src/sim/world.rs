@@ -150,17 +150,17 @@ impl World {
     /// Until when an event has to wait, because nothing passes on its connection or its process stands still.
     fn not_now(&mut self, k: &Kernel, event: &Event) -> Option<Duration> {
         let paused = |slot: usize| self.slots.get(slot).map(|s| s.paused).filter(|until| *until > k.now);
-        let link = match event {
-            Event::Deliver { link, .. } | Event::Learn { link, .. } | Event::Dialled { link } => *link,
+        let (link, end) = match event {
+            Event::Deliver { link, to, .. } => (*link, *to),
+            Event::Learn { link, end } => (*link, *end),
+            Event::Dialled { link } => (*link, End::Client),
             Event::Tick { slot } | Event::Act { slot } => return paused(*slot),
             _ => return None,
         };
-        if let Some(until) = self.network.blocked(link, k.now) {
-            return Some(until);
-        }
-        match event {
-            Event::Deliver { to: End::Server, .. } | Event::Learn { end: End::Server, .. } => None,
-            _ => paused(self.network.slot(link)?),
+        match (self.network.blocked(link, end, k.now), end) {
+            (Some(until), _) => Some(until),
+            (None, End::Server) => None,
+            (None, End::Client) => paused(self.network.slot(link)?),
         }
     }
 
@@ -296,7 +296,7 @@ impl World {
                 let pin = session.filter(|_| k.draw.chance(1, 4));
                 place.client.submit(k, request, pin);
             }
-            if k.draw.chance(1, 60) {
+            if k.draw.chance(1, 150) {
                 k.note(format_args!("c{} closes", place.client.who));
                 k.counters.closes += 1;
                 place.client.core.close(k.now);
