@@ -167,7 +167,7 @@ impl Core {
             Phase::Live(_) if silent => self.drop_connection(now, DropReason::Silent),
             _ => {}
         }
-        if self.closing.is_some_and(|closing| now >= closing.until) {
+        if self.closing.is_some_and(|closing| now >= closing.until) && !self.is_over() {
             self.finish(SessionEnd::Closed);
         }
     }
@@ -285,5 +285,23 @@ impl Core {
         if matches!(self.phase, Phase::Greeting { .. } | Phase::Live(_)) {
             self.drop_connection(now, DropReason::FrameTooLarge);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ended_core_does_not_end_again() {
+        let mut core = Core::new(Config::default(), 1);
+        let end = Duration::from_secs(1);
+        core.closing = Some(Closing { op: OpId(0), until: end });
+        core.tick(end);
+        assert!(core.is_over());
+        while core.poll_output().is_some() {}
+        // A timer that was set before the end may still go off.
+        core.tick(end * 2);
+        assert!(core.poll_output().is_none());
     }
 }
