@@ -222,9 +222,30 @@ impl Decode for String {
         let raw = r.take(len)?;
         Ok(match std::str::from_utf8(&raw) {
             Ok(text) => text.to_owned(),
-            Err(_) => Self::from_utf8_lossy(&raw).into_owned(),
+            Err(_) => replaced_as_in_java(&raw),
         })
     }
+}
+
+/// One U+FFFD for each longest beginning of a character. Unlike [`String::from_utf8_lossy`], half a surrogate pair
+/// is one such beginning: Java's writer makes two of them of a character beyond U+FFFF, and its reader two U+FFFD.
+/// Servers of a mixed ensemble must read the same.
+fn replaced_as_in_java(raw: &[u8]) -> String {
+    let mut text = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Err(e) = std::str::from_utf8(rest) {
+        let (good, bad) = rest.split_at(e.valid_up_to());
+        text.push_str(&String::from_utf8_lossy(good));
+        text.push(char::REPLACEMENT_CHARACTER);
+        let skip = match bad {
+            [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..] => 3,
+            [0xed, 0xa0..=0xbf, ..] => 2,
+            _ => e.error_len().unwrap_or(bad.len()),
+        };
+        rest = &bad[skip..];
+    }
+    text.push_str(&String::from_utf8_lossy(rest));
+    text
 }
 
 impl Encode for [u8] {
@@ -359,6 +380,24 @@ mod tests {
     fn invalid_utf8_is_replaced_not_refused() {
         let text = String::from_bytes(Bytes::from_static(&[0, 0, 0, 2, b'a', 0xff])).unwrap();
         assert_eq!(text, "a\u{fffd}");
+    }
+
+    /// What `new String(bytes, UTF_8)` of Java 17 makes of these, as UTF-8.
+    #[test]
+    fn replacement_characters_are_as_many_as_in_java() {
+        let cases: [(&[u8], &str); 8] = [
+            (b"\xed\xa0\xbd\xed\xb8\x80", "\u{fffd}\u{fffd}"),
+            (b"\xed\xa0\xbda", "\u{fffd}a"),
+            (b"\xed\xa0", "\u{fffd}"),
+            (b"\xed\xa0\xed", "\u{fffd}\u{fffd}"),
+            (b"\xed\xbf\xbfa\xff", "\u{fffd}a\u{fffd}"),
+            (b"\xed\x80", "\u{fffd}"),
+            (b"\xe0\x80\x80", "\u{fffd}\u{fffd}\u{fffd}"),
+            (b"\xc3\xa9\xf0\x9f\x98", "\u{e9}\u{fffd}"),
+        ];
+        for (raw, expected) in cases {
+            assert_eq!(String::from_bytes(raw.to_bytes()).as_deref(), Ok(expected), "{raw:02x?}");
+        }
     }
 
     #[test]
