@@ -248,6 +248,24 @@ fn replaced_as_in_java(raw: &[u8]) -> String {
     text
 }
 
+impl Encode for Option<String> {
+    fn encode(&self, out: &mut BytesMut) {
+        match self {
+            Some(text) => text.encode(out),
+            None => out.put_i32(-1),
+        }
+    }
+}
+
+/// For the few fields where null and empty strings differ.
+impl Decode for Option<String> {
+    const MIN_BYTES: usize = 4;
+    fn decode(r: &mut Reader) -> Result<Self, DecodeError> {
+        let is_null = r.bytes.starts_with(&[0xff; 4]);
+        r.read().map(|text| (!is_null).then_some(text))
+    }
+}
+
 impl Encode for [u8] {
     fn encode(&self, out: &mut BytesMut) {
         put_len(out, self.len());
