@@ -146,7 +146,7 @@ pub enum Txn {
     SetAcl(SetAclTxn),
     Check(CheckVersionTxn),
     CreateSession(CreateSessionTxn),
-    /// The paths may be absent in logs of versions before 3.6: then the session's ephemerals go all the same.
+    /// The paths may be absent, as in logs of versions before 3.6: then the session's ephemerals go all the same.
     CloseSession(Option<CloseSessionTxn>),
     Multi(Vec<Self>),
     /// A request that failed its checks: consumes its zxid and tells the client why. A failed multi
@@ -246,10 +246,19 @@ fn decode_create(r: &mut Reader) -> Result<CreateTxn, DecodeError> {
     })
 }
 
-/// Versions before 3.6 logged no paths. One of them never wrote a digest either, so an empty rest is the only
-/// sign needed.
+/// Versions before 3.6 logged no paths and no digest; later ones with `zookeeper.closeSessionTxn.enabled=false` no
+/// paths but a digest. That is told from a list by its length: a list of that length that begins with 2, the
+/// digest's version, could only hold two empty paths.
 fn decode_close_session(r: &mut Reader) -> Result<Option<CloseSessionTxn>, DecodeError> {
-    if r.is_empty() { Ok(None) } else { r.read().map(Some) }
+    let before = r.clone();
+    match r.read() {
+        Ok(paths) => Ok(Some(paths)),
+        Err(_) if before.is_empty() || before.remaining() == TxnDigest::MIN_BYTES => {
+            *r = before;
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
 }
 
 record! {
@@ -374,6 +383,14 @@ mod tests {
         assert!(matches!(old.txn, Txn::Create(CreateTxn { parent_cversion: -1, .. })));
         let closed = entry(Txn::CloseSession(None)).to_bytes();
         assert_eq!(TxnEntry::from_bytes(closed).unwrap().txn, Txn::CloseSession(None));
+    }
+
+    /// Java with `zookeeper.closeSessionTxn.enabled=false` writes a digest behind nothing.
+    #[test]
+    fn a_close_of_a_session_without_paths_may_have_a_digest() {
+        let mut closed = entry(Txn::CloseSession(None));
+        closed.digest = Some(TxnDigest { version: 2, tree_digest: 0x7_eefc_e123 });
+        assert_eq!(TxnEntry::from_bytes(closed.to_bytes()), Ok(closed));
     }
 
     #[test]
