@@ -116,8 +116,8 @@ impl Reader {
         Ok(out)
     }
 
-    /// A declared length: `None` for -1 (null).
-    fn length(&mut self, unit: usize) -> Result<Option<usize>, DecodeError> {
+    /// A declared length of things that take `unit` bytes each at the least: `None` for -1 (null).
+    pub(crate) fn length(&mut self, unit: usize) -> Result<Option<usize>, DecodeError> {
         let declared: i32 = self.read()?;
         if declared == -1 {
             return Ok(None);

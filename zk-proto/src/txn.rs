@@ -221,7 +221,7 @@ impl Txn {
             OpCode::Error => Self::Error(r.read()?),
             OpCode::Check if inside_multi => Self::Check(r.read()?),
             OpCode::Multi if !inside_multi => {
-                let count: i32 = r.read()?;
+                let count = r.length(PART_BYTES_MIN)?.unwrap_or_default();
                 let mut parts = Vec::new();
                 for _ in 0..count {
                     let op = r.read()?;
@@ -234,6 +234,9 @@ impl Txn {
         })
     }
 }
+
+/// The fewest bytes of a part of a multi: its type and its length.
+const PART_BYTES_MIN: usize = 8;
 
 /// Logs of versions before 3.4 lack the parent's counter (CreateTxnV0): the input ends there.
 fn decode_create(r: &mut Reader) -> Result<CreateTxn, DecodeError> {
@@ -391,6 +394,18 @@ mod tests {
         let mut closed = entry(Txn::CloseSession(None));
         closed.digest = Some(TxnDigest { version: 2, tree_digest: 0x7_eefc_e123 });
         assert_eq!(TxnEntry::from_bytes(closed.to_bytes()), Ok(closed));
+    }
+
+    #[test]
+    fn the_count_of_a_multi_is_checked_against_what_is_there() {
+        for count in [-2, i32::MIN, 3, i32::MAX] {
+            let mut bytes = BytesMut::from(entry(Txn::Multi(Vec::new())).to_bytes().as_ref());
+            bytes.truncate(32);
+            count.encode(&mut bytes);
+            bytes.extend_from_slice(&[0; 16]);
+            let read = TxnEntry::from_bytes(bytes.freeze());
+            assert_eq!(read, Err(DecodeError::BadLength { declared: count, left: 16 }));
+        }
     }
 
     #[test]
