@@ -2,12 +2,13 @@
 //!
 //! Owns the [`Reader`], the [`Encode`] and [`Decode`] traits for the primitive types, and the `record!` macro
 //! that declares a record once. Decoding never panics and never allocates more than the remaining bytes
-//! justify: declared lengths are checked against what is really there first.
+//! justify: declared lengths are checked against what is really there first, and no list
+//! compiles whose items outgrow their bytes.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use std::fmt;
 
-use crate::limits::VECTOR_RESERVE_MAX;
+use crate::limits::{MEMORY_PER_INPUT_BYTE_MAX, VECTOR_RESERVE_MAX};
 
 /// Why bytes could not be read as a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -321,10 +322,20 @@ impl<T: Encode> Encode for Vec<T> {
     }
 }
 
+/// Does not compile for a list whose items would take far more memory than the `bytes` of input that each of them
+/// must have. Every decoder of a list calls it.
+pub(crate) const fn assert_bounded<T>(bytes: usize) {
+    assert!(
+        bytes > 0 && size_of::<T>() <= MEMORY_PER_INPUT_BYTE_MAX * bytes,
+        "a few bytes would fill much memory"
+    );
+}
+
 /// A null vector reads as an empty one.
 impl<T: Decode> Decode for Vec<T> {
     const MIN_BYTES: usize = 4;
     fn decode(r: &mut Reader) -> Result<Self, DecodeError> {
+        const { assert_bounded::<T>(T::MIN_BYTES) };
         let Some(count) = r.length(T::MIN_BYTES)? else { return Ok(Self::new()) };
         let mut items = Self::with_capacity(count.min(VECTOR_RESERVE_MAX));
         for _ in 0..count {

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::acl::Acl;
 use crate::error::ErrorCode;
-use crate::jute::{Decode, DecodeError, Encode, Reader};
+use crate::jute::{Decode, DecodeError, Encode, Reader, assert_bounded};
 use crate::ops::OpCode;
 use crate::zxid::{SessionId, Zxid};
 
@@ -221,6 +221,7 @@ impl Txn {
             OpCode::Error => Self::Error(r.read()?),
             OpCode::Check if inside_multi => Self::Check(r.read()?),
             OpCode::Multi if !inside_multi => {
+                const { assert_bounded::<Self>(PART_BYTES_MIN) };
                 let count = r.length(PART_BYTES_MIN)?.unwrap_or_default();
                 let mut parts = Vec::new();
                 for _ in 0..count {
