@@ -483,7 +483,11 @@ impl Core {
     }
 
     fn forget_predecessor(&mut self, out: &mut Vec<Output>) {
-        if let Some((watch, _)) = self.watch.take() {
+        let under_way = match &self.stage {
+            Stage::Arming { watch, .. } => Some(*watch),
+            _ => None,
+        };
+        if let Some(watch) = self.watch.take().map(|(watch, _)| watch).or(under_way) {
             out.push(Output::Forget(watch));
         }
     }
