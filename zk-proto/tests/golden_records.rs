@@ -1,12 +1,7 @@
 //! Every record that Java wrote, in `golden/records*.txt`: decoded, its values compared with those Java was given,
 //! and encoded again to the same bytes. A line that no record here stands for fails.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 #[path = "golden/fields.rs"]
 mod fields;

@@ -1,12 +1,7 @@
 //! A session of Java's client with Java's server, in `golden/session-*.txt`: both directions walked frame by frame as
 //! a client and a server would, and told again as a story.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod golden;
 

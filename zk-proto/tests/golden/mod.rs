@@ -1,11 +1,7 @@
 //! Reads the golden files.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use bytes::Bytes;
 
