@@ -43,7 +43,7 @@ macro_rules! scenarios {
         async fn on_the_given_server() -> Result<(), $crate::targets::Failure> {
             match $crate::targets::Target::given() {
                 Some(target) => all(target).await,
-                None => Ok(println!("skipped: ZK_CONNECT is not set")),
+                None => Ok($crate::peers::skipped("ZK_CONNECT is not set")),
             }
         }
     };

@@ -11,7 +11,7 @@ use zk_client::Client;
 use zk_proto::SessionId;
 use zk_server::EmbeddedServer;
 
-use crate::peers::{JavaServer, JavaVersion, Peers, or_skip};
+use crate::peers::{JavaServer, JavaVersion, Peers, or_skip, skipped};
 
 /// What a scenario may fail with.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -60,7 +60,7 @@ impl Target {
     pub fn java_or_skip(version: JavaVersion) -> Result<Option<Self>, Failure> {
         let Some(peers) = or_skip(Peers::find())? else { return Ok(None) };
         if !peers.versions().any(|v| v == version) {
-            println!("skipped: no Apache ZooKeeper {} on this machine", version.name());
+            skipped(format_args!("no Apache ZooKeeper {} on this machine", version.name()));
             return Ok(None);
         }
         Self::java(&peers, version).map(Some)
