@@ -221,7 +221,7 @@ impl Core {
         match (&mut self.stage, answer) {
             (Stage::Entering { create, list, names }, Answer::Created(made)) if *create == request => {
                 let (list, names) = (*list, names.take());
-                self.created(made, list, names, out);
+                self.created(now, made, list, names, out);
             }
             (Stage::Entering { list, names, .. }, Answer::Listed(listed)) if *list == Some(request) => {
                 *names = listed.ok();
@@ -245,10 +245,10 @@ impl Core {
                 self.found(out);
             }
             (Stage::Verifying { look, .. }, Answer::Seen(seen)) if *look == request => {
-                self.verified(seen, out);
+                self.verified(now, seen, out);
             }
             (Stage::Listing(list), Answer::Listed(listed)) if *list == request => match listed {
-                Ok(names) => self.decide(&names, out),
+                Ok(names) => self.decide(now, &names, out),
                 Err(_) => self.absent(out),
             },
             (Stage::Arming { watch, .. }, Answer::Seen(seen)) if *watch == request => match seen {
@@ -308,6 +308,7 @@ impl Core {
 
     fn created(
         &mut self,
+        now: Duration,
         made: Result<Made, Refusal>,
         list: Option<RequestId>,
         names: Option<Vec<String>>,
@@ -317,7 +318,7 @@ impl Core {
             Ok(Made { path, czxid }) => {
                 self.own = Some(Own { path, czxid });
                 match (names, list) {
-                    (Some(names), _) => self.decide(&names, out),
+                    (Some(names), _) => self.decide(now, &names, out),
                     (None, Some(list)) => self.stage = Stage::Listing(list),
                     (None, None) => self.list(out),
                 }
@@ -350,21 +351,21 @@ impl Core {
     }
 
     /// A node that belongs to another session is about to vanish: never stand on it (CURATOR-498, CURATOR-604).
-    fn verified(&mut self, seen: Result<Seen, Refusal>, out: &mut Vec<Output>) {
+    fn verified(&mut self, now: Duration, seen: Result<Seen, Refusal>, out: &mut Vec<Output>) {
         let Stage::Verifying { path, names, .. } = std::mem::replace(&mut self.stage, Stage::Over) else {
             return;
         };
         match seen {
             Ok(Seen { czxid, owner }) if owner == self.session.id => {
                 self.own = Some(Own { path, czxid });
-                self.decide(&names, out);
+                self.decide(now, &names, out);
             }
             _ => self.enter(out),
         }
     }
 
     /// Reads a listing that is at least as new as our own node. Only here anybody is admitted, never on a wake.
-    fn decide(&mut self, names: &[String], out: &mut Vec<Output>) {
+    fn decide(&mut self, now: Duration, names: &[String], out: &mut Vec<Output>) {
         let Some(own) = self.own.clone() else { return };
         let survey = self.options.rule.survey(names, path::name(&own.path));
         if !survey.foreign.is_empty() {
@@ -372,7 +373,7 @@ impl Core {
         }
         match survey.standing {
             Standing::Absent => self.absent(out),
-            Standing::Admitted => self.grant(own, out),
+            Standing::Admitted => self.admitted(now, own, out),
             Standing::Behind(_) if self.options.patience == Patience::None => {
                 self.leave(out);
                 self.fail(Failure::Busy, out);
@@ -398,11 +399,15 @@ impl Core {
         self.stage = Stage::Arming { watch, path };
     }
 
-    fn grant(&mut self, own: Own, out: &mut Vec<Output>) {
-        self.forget_predecessor(out);
-        let watch = self.send(Request::WatchOwn { path: own.path.clone() }, out);
+    fn admitted(&mut self, now: Duration, own: Own, out: &mut Vec<Output>) {
         let Session { id, timeout, until, .. } = self.session;
         let hold = Hold::new(self.options.loss, timeout, until);
+        if now >= hold.deadline() {
+            // The answer lay here so long that the session may be over, and somebody else admitted since.
+            return self.list(out);
+        }
+        self.forget_predecessor(out);
+        let watch = self.send(Request::WatchOwn { path: own.path.clone() }, out);
         self.stage = Stage::Holding { hold, watch: Some(watch), again: None };
         let number = Contender::parse(path::name(&own.path), &self.options.rule.counts);
         let sequence = number.map_or(Sequence(0), |contender| contender.sequence);

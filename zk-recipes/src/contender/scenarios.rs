@@ -72,7 +72,6 @@ impl Bench {
     fn held(options: Options) -> Self {
         let mut bench = Self::begun(options);
         bench.created(Ok(5));
-        bench.input(Input::Heard { until: s(10) });
         let out = bench.listed(&[&own(1, 5)]);
         assert!(matches!(out.as_slice(), [Output::Grant(_)]), "{out:?}");
         bench.seen("own", Ok(S1));
@@ -98,7 +97,9 @@ impl Bench {
     }
 
     fn session(&mut self, id: SessionId, identity: u128) -> Vec<Output> {
-        self.input(Input::Session { id, timeout: TIMEOUT, identity: Uuid::from_random(identity) })
+        let out = self.input(Input::Session { id, timeout: TIMEOUT, identity: Uuid::from_random(identity) });
+        self.input(Input::Heard { until: self.now + TIMEOUT });
+        out
     }
 
     const fn kind(request: &Request) -> &'static str {
@@ -214,6 +215,16 @@ fn answers_out_of_order_are_taken_as_they_come() {
     let mut bench = Bench::begun(options());
     bench.answer("list", Answer::Listed(Err(Refusal::NotNow)));
     bench.created(Ok(5));
+    assert!(matches!(bench.listed(&[&own(1, 5)]).as_slice(), [Output::Grant(_)]));
+}
+
+#[test]
+fn an_answer_that_lay_about_too_long_admits_nobody() {
+    let mut bench = Bench::begun(options());
+    bench.created(Ok(5));
+    assert_eq!(bench.at(s(9)).listed(&[&own(1, 5)]), [], "the process stood still");
+    assert_eq!(bench.asked(), ["list"]);
+    bench.at(s(10)).input(Input::Heard { until: s(19) });
     assert!(matches!(bench.listed(&[&own(1, 5)]).as_slice(), [Output::Grant(_)]));
 }
 
