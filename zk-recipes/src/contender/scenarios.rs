@@ -199,6 +199,19 @@ fn waits_for_the_nearest_and_lists_again_on_every_wake() {
 }
 
 #[test]
+fn a_predecessor_that_only_changed_is_watched_again() {
+    let mut bench = Bench::begun(options());
+    bench.created(Ok(5));
+    let predecessor = "/locks/_c_a-lock-0000000003";
+    bench.listed(&[predecessor, &own(1, 5)]);
+    let (watch, _) = bench.watched();
+    bench.seen("watch", Ok(S2));
+    bench.input(Input::Fired(watch));
+    bench.listed(&[predecessor, &own(1, 5)]);
+    assert_eq!(bench.watched().1, predecessor);
+}
+
+#[test]
 fn a_predecessor_that_vanishes_before_the_watch_is_no_wait() {
     let mut bench = Bench::begun(options());
     bench.created(Ok(5));
