@@ -78,7 +78,10 @@ impl Client {
 
     pub(crate) async fn first_session(&self, limit: Duration) -> Result<(), Error> {
         let mut state = self.session_state();
-        let settled = state.wait_for(|state| *state != SessionState::Connecting);
+        let unsettled = |state: &SessionState| {
+            matches!(state, SessionState::Connecting | SessionState::Suspended(_) | SessionState::Expired(_))
+        };
+        let settled = state.wait_for(|state| !unsettled(state));
         let outcome = match tokio::time::timeout(limit, settled).await {
             Err(_) => Err(ErrorKind::Timeout),
             Ok(Err(_)) => Err(ErrorKind::Closed),
@@ -176,8 +179,14 @@ impl Client {
         self.0.line.state().borrow().session().map(|info| info.id)
     }
 
-    /// Until when the server cannot have expired `session`: the time the last answered request or ping was sent,
-    /// and the negotiated timeout. `None` when that session is over.
+    /// Until when `session` is safe: the time the last answered request or ping was sent, and the negotiated
+    /// timeout. `None` when that session is over.
+    ///
+    /// The server that answers has heard from us since that time. A single server, and the leader of an ensemble,
+    /// cannot have expired the session before. A follower passes on what it has heard twice in a tick; one that
+    /// is cut off from its leader goes on answering for up to `syncLimit` ticks and does not, and the leader may
+    /// then expire the session earlier. What must not happen even then belongs behind a fencing token
+    /// ([`Stat::czxid`](zk_proto::Stat::czxid)) or into a transaction that checks for the owner's node.
     #[must_use]
     pub fn session_deadline(&self, session: SessionId) -> Option<Instant> {
         self.0.line.alive().filter(|(id, _)| *id == session).map(|(_, deadline)| deadline)
@@ -203,5 +212,21 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("state", &*self.0.line.state().borrow()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Node, Pending, Watch};
+
+    #[test]
+    fn handles_and_futures_go_between_threads() {
+        fn shared<T: Send + std::marker::Sync + Clone + 'static>() {}
+        fn sent<T: Send + Unpin + 'static>() {}
+        shared::<Client>();
+        sent::<Pending<Node>>();
+        sent::<Watch>();
+        sent::<Error>();
     }
 }

@@ -33,6 +33,10 @@ pub(crate) struct Driver {
     frame_limit: usize,
     line: Arc<Line>,
     commands: mpsc::UnboundedReceiver<Command>,
+    /// Room for what one turn takes from the inbox; empty between turns.
+    batch: Vec<Command>,
+    /// Whether callers who are gone are to be looked for before anything is sent.
+    sweep_due: bool,
     /// Every handle is gone, and the core was told.
     orphaned: bool,
     waiters: Waiters,
@@ -66,6 +70,8 @@ impl Driver {
             frame_limit,
             line,
             commands,
+            batch: Vec::with_capacity(INBOX_BATCH),
+            sweep_due: false,
             orphaned: false,
             waiters: Waiters::new(inbox),
             state,
@@ -85,16 +91,20 @@ impl Driver {
         poll_fn(|cx| self.poll(cx)).await;
         // Callers who are still in line, or come now, see that nobody is here.
         self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            if let Command::Submit(submission) = command {
+                submission.fail(self.line.end_failure());
+            }
+        }
         self.line.stop();
     }
 
     /// Turns until nothing moves. Each turn takes in what has come, lets the core decide, and writes at its end,
     /// so that what was submitted together leaves together.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut commands = Vec::new();
         loop {
             let now = self.origin.elapsed();
-            let mut moved = self.poll_inbox(cx, now, &mut commands);
+            let mut moved = self.poll_inbox(cx, now);
             moved |= self.poll_link(cx, now);
             moved |= self.poll_timer(cx, now);
             self.carry_out();
@@ -110,20 +120,22 @@ impl Driver {
         }
     }
 
-    fn poll_inbox(&mut self, cx: &mut Context<'_>, now: Duration, commands: &mut Vec<Command>) -> bool {
+    fn poll_inbox(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
         if self.orphaned {
             return false;
         }
-        let Poll::Ready(count) = self.commands.poll_recv_many(cx, commands, INBOX_BATCH) else {
+        let Poll::Ready(count) = self.commands.poll_recv_many(cx, &mut self.batch, INBOX_BATCH) else {
             return false;
         };
         if count == 0 {
             self.orphaned = true;
             self.core.close(now);
         }
-        for command in commands.drain(..) {
+        let mut batch = std::mem::take(&mut self.batch);
+        for command in batch.drain(..) {
             self.obey(command, now);
         }
+        self.batch = batch;
         true
     }
 
@@ -170,12 +182,13 @@ impl Driver {
     /// there is enough of it to be worth a walk.
     fn sweep(&mut self) {
         let dropped = self.line.dropped();
-        if dropped == 0 {
+        if dropped == 0 && !self.sweep_due {
             return;
         }
         let sending = matches!(self.link, Link::Up(_)) && self.core.wants_transmit();
         if sending || dropped >= SWEEP_AFTER.max(self.waiters.len() / 4) {
             self.line.take_dropped();
+            self.sweep_due = false;
             let core = &mut self.core;
             let released = self.waiters.sweep(|op| core.cancel(op));
             self.line.release(released);
@@ -225,6 +238,8 @@ impl Driver {
         self.link = Link::Down;
         self.input = BytesMut::new();
         self.output.clear();
+        // Reads that were in flight wait again, and may have lost their callers meanwhile.
+        self.sweep_due = true;
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {

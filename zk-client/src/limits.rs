@@ -24,9 +24,9 @@ pub const COPY_BYTES_MAX: usize = 1024;
 /// Commands taken from the inbox in one turn of the driver.
 pub const INBOX_BATCH: usize = 256;
 
-/// Times one read is sent before a lost connection fails it, so that a read whose answer breaks every
-/// connection does not keep the client from working.
-pub const READ_SENDS_MAX: u32 = 8;
+/// Connections that may be lost while one read is the oldest unanswered, before that fails it: a read whose answer
+/// breaks every connection must not keep the client from working.
+pub const READ_LOSSES_MAX: u32 = 8;
 
 /// Session timeout asked for unless the builder says otherwise.
 pub const SESSION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);

@@ -133,7 +133,11 @@ pub(crate) struct Rest {
 impl Rest {
     pub(crate) fn watch(self, operation: &'static str) -> Result<Watch, Error> {
         match self.watch {
-            Some(armed) => Ok(Watch::new(armed, self.chroot)),
+            Some(armed) => {
+                let path = into_path(self.request).unwrap_or_default();
+                let path = self.chroot.strip(path);
+                Ok(Watch::new(armed, self.chroot, path))
+            }
             // The session ended between the answer and its delivery.
             None => Err(Error::new(ErrorKind::SessionExpired, operation)),
         }

@@ -40,6 +40,14 @@ pub(crate) struct Submission {
     pub(crate) answer: oneshot::Sender<Answer>,
 }
 
+impl Submission {
+    /// Ends without having come to the driver.
+    pub(crate) fn fail(self, failure: Failure) {
+        let Self { request, answer, .. } = self;
+        let _ = answer.send(Answer { request, result: Err(failure), watch: None });
+    }
+}
+
 /// How it ended.
 pub(crate) struct Answer {
     pub(crate) request: Request,
@@ -94,8 +102,11 @@ impl Line {
         let (answer, receiver) = oneshot::channel();
         let submission = Submission { units: units(&request), request, session, answer };
         let parked = if self.parked_len.load(Ordering::Acquire) == 0 && self.reserve(submission.units) {
-            // A driver that is gone drops the submission, which the ticket notices.
-            let _ = inbox.send(Command::Submit(submission));
+            if let Err(mpsc::error::SendError(Command::Submit(submission))) =
+                inbox.send(Command::Submit(submission))
+            {
+                submission.fail(self.end_failure());
+            }
             None
         } else {
             let place = self.park(submission);
@@ -123,6 +134,8 @@ impl Line {
     fn park(&self, submission: Submission) -> Option<u64> {
         let mut parked = self.lock();
         if parked.stopped {
+            drop(parked);
+            submission.fail(self.end_failure());
             return None;
         }
         let place = parked.next;
@@ -155,12 +168,16 @@ impl Line {
         self.parked_len.store(parked.waiting.len(), Ordering::Release);
     }
 
-    /// Lets go of everybody in line: the driver is gone.
+    /// Fails everybody in line: the driver is gone.
     pub(crate) fn stop(&self) {
         let mut parked = self.lock();
         parked.stopped = true;
-        parked.waiting.clear();
+        let waiting = std::mem::take(&mut parked.waiting);
         self.parked_len.store(0, Ordering::Release);
+        drop(parked);
+        for submission in waiting.into_values() {
+            submission.fail(self.end_failure());
+        }
     }
 
     /// Operations whose future was dropped since the last call to [`Line::take_dropped`].
@@ -185,8 +202,17 @@ impl Line {
         &self.state
     }
 
+    /// What becomes of an operation that no driver will see.
+    pub(crate) fn end_failure(&self) -> Failure {
+        match self.end() {
+            ErrorKind::SessionExpired => Failure::SessionExpired { sent: false },
+            ErrorKind::AuthFailed => Failure::AuthFailed { sent: false },
+            _ => Failure::Closed { sent: false },
+        }
+    }
+
     /// Why a driver that is gone does no more.
-    pub(crate) fn end(&self) -> ErrorKind {
+    fn end(&self) -> ErrorKind {
         match *self.state.borrow() {
             SessionState::Expired(_) => ErrorKind::SessionExpired,
             SessionState::AuthFailed => ErrorKind::AuthFailed,
@@ -205,6 +231,10 @@ impl Ticket {
         &mut self,
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Result<Answer, ErrorKind>> {
+        if self.ended {
+            // Polled again after its end: it never ends twice.
+            return std::task::Poll::Pending;
+        }
         let polled = std::pin::Pin::new(&mut self.answer).poll(cx);
         polled.map(|answer| {
             self.ended = true;

@@ -34,6 +34,8 @@ pub struct WatchedEvent {
 pub struct Watch {
     armed: Armed,
     chroot: Chroot,
+    /// As the caller wrote it, for errors.
+    path: String,
 }
 
 /// How a watch ended without an event.
@@ -77,8 +79,8 @@ impl Drop for Armed {
 }
 
 impl Watch {
-    pub(crate) fn new(armed: Armed, chroot: Chroot) -> Self {
-        Self { armed, chroot }
+    pub(crate) fn new(armed: Armed, chroot: Chroot, path: String) -> Self {
+        Self { armed, chroot, path }
     }
 }
 
@@ -86,6 +88,10 @@ impl Future for Watch {
     type Output = Result<WatchedEvent, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.armed.ended {
+            // Polled again after its end: it never ends twice.
+            return Poll::Pending;
+        }
         let polled = Pin::new(&mut self.armed.outcome).poll(cx);
         polled.map(|outcome| {
             self.armed.ended = true;
@@ -101,7 +107,7 @@ impl Future for Watch {
                 WatchLost::Closed => ErrorKind::Closed,
                 WatchLost::AuthFailed => ErrorKind::AuthFailed,
             };
-            Err(Error::new(kind, "watch"))
+            Err(Error::new(kind, "watch").with_path(std::mem::take(&mut self.path)))
         })
     }
 }

@@ -15,18 +15,26 @@ use std::time::Duration;
 
 use zk_proto::SessionId;
 
+use crate::admin::Whitelist;
+use crate::admin::report::ConfReport;
+use crate::config::server_config::VERSION_DIR;
 use crate::core::prep::Rules;
+use crate::limits::LISTEN_BACKLOG;
 use crate::shell::listener::AcceptLimits;
 use crate::shell::server::{Server, ServerOptions, StartError};
 use crate::storage::disk::Disk;
+use crate::storage::log_writer::LogOptions;
 use crate::storage::memory_disk::MemoryDisk;
 use crate::storage::real_disk::RealDisk;
+use crate::storage::recovery::RecoveryOptions;
+use crate::storage::trigger::TriggerOptions;
 
 /// What an embedded server is told. The defaults suit tests: a free port on loopback, in memory, session
 /// timeouts from 100 ms.
 #[derive(Debug, Clone)]
 pub struct EmbeddedBuilder {
     data_dir: Option<PathBuf>,
+    disk: Option<Arc<dyn Disk>>,
     port: u16,
     tick: Duration,
     extended_types: bool,
@@ -37,6 +45,7 @@ impl Default for EmbeddedBuilder {
     fn default() -> Self {
         Self {
             data_dir: None,
+            disk: None,
             port: 0,
             tick: Duration::from_millis(50),
             extended_types: true,
@@ -51,6 +60,13 @@ impl EmbeddedBuilder {
     #[must_use]
     pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(dir.into());
+        self
+    }
+
+    /// Keeps the data on this disk instead: a [`MemoryDisk`] that fails when a test says so.
+    #[must_use]
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = Some(disk);
         self
     }
 
@@ -87,9 +103,12 @@ impl EmbeddedBuilder {
     /// # Errors
     /// [`EmbedError`] says what to mend.
     pub async fn start(self) -> Result<EmbeddedServer, EmbedError> {
-        let disk: Arc<dyn Disk> = match &self.data_dir {
-            Some(dir) => Arc::new(RealDisk::open(dir.join("version-2")).map_err(EmbedError::DataDir)?),
-            None => Arc::new(MemoryDisk::new()),
+        let disk: Arc<dyn Disk> = match (&self.disk, &self.data_dir) {
+            (Some(disk), _) => Arc::clone(disk),
+            (None, Some(dir)) => {
+                Arc::new(RealDisk::open(dir.join(VERSION_DIR)).map_err(EmbedError::DataDir)?)
+            }
+            (None, None) => Arc::new(MemoryDisk::new()),
         };
         let server = self.run(&disk).await?;
         Ok(EmbeddedServer { builder: Self { port: server.address().port(), ..self }, disk, server })
@@ -98,6 +117,7 @@ impl EmbeddedBuilder {
     async fn run(&self, disk: &Arc<dyn Disk>) -> Result<Server, EmbedError> {
         let options = ServerOptions {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
+            listen_backlog: LISTEN_BACKLOG,
             tick: self.tick,
             session_timeout_min: self.tick * 2,
             session_timeout_max: Duration::from_secs(600),
@@ -105,13 +125,14 @@ impl EmbeddedBuilder {
             frame_bytes_max: self.frame_bytes_max,
             rules: Rules { skip_acl: false, extended_types: self.extended_types },
             super_digest: None,
-            log: crate::storage::log_writer::LogOptions { preallocate_bytes: 0, ..Default::default() },
-            snapshot: crate::storage::trigger::TriggerOptions::default(),
+            log: LogOptions { preallocate_bytes: 0, ..Default::default() },
+            snapshot: TriggerOptions::default(),
             keep_snapshots: Some(3),
-            recovery: crate::storage::recovery::RecoveryOptions::default(),
+            recovery: RecoveryOptions::default(),
+            words: Whitelist::all(),
+            conf: ConfReport::default(),
         };
-        let words = |_| Arc::new(|_: [u8; 4]| None) as Arc<crate::shell::client_io::Words>;
-        Ok(Server::start(options, Arc::clone(disk), Arc::clone(disk), Box::new(words)).await?)
+        Ok(Server::start(options, Arc::clone(disk), Arc::clone(disk)).await?)
     }
 }
 

@@ -7,10 +7,14 @@
 //! | [`auth`] | who a connection is, and what that allows |
 //! | [`storage`] | transaction log, snapshots, recovery; the disk behind one seam |
 //! | [`shell`] | sockets, threads and the clock around them |
+//! | [`config`] | `zoo.cfg`, typed and checked |
+//! | [`admin`] | four-letter words |
 //! | [`embed`] | [`EmbeddedServer`]: one line in a test |
 //! | [`limits`] | every bound, by name |
 
+pub mod admin;
 pub mod auth;
+pub mod config;
 pub mod core;
 pub mod embed;
 pub mod limits;

@@ -22,8 +22,8 @@ pub const HANDSHAKE_BYTES_MAX: usize = 4 * 1024;
 /// (`zookeeper.nio.sessionlessCnxnTimeout`).
 pub const HANDSHAKE_TIMEOUT_MS: u64 = 10_000;
 
-/// Connections from one address when the configuration does not say (`maxClientCnxns`).
-pub const CONNECTIONS_PER_ADDRESS: usize = 60;
-
 /// Bytes of encoded transactions after which the pipeline hands a batch to the log at once.
 pub const LOG_BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// Connections that may wait to be accepted when the configuration does not say.
+pub const LISTEN_BACKLOG: u32 = 1024;

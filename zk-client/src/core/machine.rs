@@ -37,6 +37,10 @@ pub struct Core {
     pub(super) auth_flying: VecDeque<Option<Operation>>,
     /// How many credentials are still to be replayed on this connection, from the front.
     pub(super) auth_due: VecDeque<usize>,
+    /// Credentials sent for this connection and not answered. Until they are, the session is not announced: who
+    /// is told that it is connected may rely on its credentials.
+    pub(super) replays_flying: usize,
+    pub(super) unannounced: bool,
     /// Re-arming requests still to be sent on this connection.
     pub(super) rearm_due: VecDeque<SetWatches2>,
     /// Re-arming requests sent and not answered.
@@ -96,6 +100,8 @@ impl Core {
             credentials: config.credentials.clone(),
             auth_flying: VecDeque::new(),
             auth_due: VecDeque::new(),
+            replays_flying: 0,
+            unannounced: false,
             rearm_due: VecDeque::new(),
             rearm_flying: 0,
             closing: None,
@@ -161,7 +167,7 @@ impl Core {
             Phase::Live(_) if silent => self.drop_connection(now, DropReason::Silent),
             _ => {}
         }
-        if self.closing.is_some_and(|closing| now >= closing.until) {
+        if self.closing.is_some_and(|closing| now >= closing.until) && !self.is_over() {
             self.finish(SessionEnd::Closed);
         }
     }
@@ -279,5 +285,23 @@ impl Core {
         if matches!(self.phase, Phase::Greeting { .. } | Phase::Live(_)) {
             self.drop_connection(now, DropReason::FrameTooLarge);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ended_core_does_not_end_again() {
+        let mut core = Core::new(Config::default(), 1);
+        let end = Duration::from_secs(1);
+        core.closing = Some(Closing { op: OpId(0), until: end });
+        core.tick(end);
+        assert!(core.is_over());
+        while core.poll_output().is_some() {}
+        // A timer that was set before the end may still go off.
+        core.tick(end * 2);
+        assert!(core.poll_output().is_none());
     }
 }

@@ -1,14 +1,14 @@
 //! Operations waiting and in flight, in order. Owns the xids; decides nothing about sessions.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 use zk_proto::SessionId;
 use zk_proto::header::next_xid;
 
-use super::request::{OpId, Request};
+use super::request::{OpId, Request, opcode};
 
 /// One operation on its way.
-#[derive(Debug)]
 pub(super) struct Operation {
     pub(super) id: OpId,
     pub(super) request: Request,
@@ -16,11 +16,24 @@ pub(super) struct Operation {
     pub(super) pin: Option<SessionId>,
     /// Times it was handed to a connection.
     pub(super) sends: u32,
+    /// Connections lost while it was the oldest in flight.
+    pub(super) losses: u32,
     /// The xid it was last sent with.
     pub(super) xid: i32,
     /// When it was last sent.
     pub(super) sent_at: Duration,
     cancelled: bool,
+}
+
+/// Without the request: it may hold credentials, and data.
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operation")
+            .field("id", &self.id)
+            .field("op", &opcode(&self.request))
+            .field("sends", &self.sends)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Both lists are in ascending order of [`OpId`], and everything in flight comes before everything waiting.
@@ -41,6 +54,7 @@ impl Queue {
             request,
             pin,
             sends: 0,
+            losses: 0,
             xid: 0,
             sent_at: Duration::ZERO,
             cancelled: false,

@@ -3,13 +3,13 @@
 //! | operation | fate |
 //! |---|---|
 //! | not sent yet | kept, in its place |
-//! | sent, a read | sent again, in its place, if the policy says so and it was not sent too often |
+//! | sent, a read | sent again, in its place, if the policy says so; not once it was in front of too many losses |
 //! | sent, a write | fails: it may have happened |
 //! | credentials | replayed before anything else on every connection, the operation kept |
 //! | pings and re-arming | dropped, made anew |
 
 use super::request::{Request, opcode};
-use crate::limits::READ_SENDS_MAX;
+use crate::limits::READ_LOSSES_MAX;
 
 /// What becomes of an operation that was sent and not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,11 +18,11 @@ pub(super) enum Fate {
     Fail,
 }
 
-/// The fate of `request`, sent `sends` times by now.
-pub(super) fn fate(request: &Request, sends: u32, resend_reads: bool) -> Fate {
+/// The fate of `request`, in front of `losses` lost connections by now.
+pub(super) fn fate(request: &Request, losses: u32, resend_reads: bool) -> Fate {
     let again = match request {
         Request::Auth(_) => true,
-        request => resend_reads && sends < READ_SENDS_MAX && !opcode(request).is_write(),
+        request => resend_reads && losses < READ_LOSSES_MAX && !opcode(request).is_write(),
     };
     if again { Fate::Resend } else { Fate::Fail }
 }
@@ -39,7 +39,7 @@ mod tests {
         let write = Request::Delete(DeleteRequest { path: "/a".into(), version: -1 });
         assert_eq!(fate(&read, 1, true), Fate::Resend);
         assert_eq!(fate(&read, 1, false), Fate::Fail);
-        assert_eq!(fate(&read, READ_SENDS_MAX, true), Fate::Fail);
+        assert_eq!(fate(&read, READ_LOSSES_MAX, true), Fate::Fail);
         assert_eq!(fate(&write, 1, true), Fate::Fail);
     }
 }

@@ -90,6 +90,9 @@ impl Core {
                 if let Some(operation) = asked {
                     let reply = Reply { zxid: header.zxid, body: Bytes::new() };
                     self.complete(operation, Ok(reply), false);
+                } else {
+                    self.replays_flying = self.replays_flying.saturating_sub(1);
+                    self.announce();
                 }
             }
             Err(code) => {

@@ -2,6 +2,7 @@
 //! request; never decodes a reply's body.
 
 use bytes::{Bytes, BytesMut};
+use std::fmt;
 use zk_proto::{Encode, ErrorCode, OpCode, Zxid};
 
 pub use zk_proto::ops::Request;
@@ -59,7 +60,6 @@ pub enum Failure {
 }
 
 /// The end of one operation. Every submitted operation that is not cancelled ends exactly once.
-#[derive(Debug)]
 pub struct Completion {
     /// Which.
     pub op: OpId,
@@ -69,6 +69,18 @@ pub struct Completion {
     pub result: Result<Reply, Failure>,
     /// Whether the watch it asked for is registered, under the name of the operation.
     pub watching: bool,
+}
+
+/// Without the request: it may hold credentials, and data.
+impl fmt::Debug for Completion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Completion")
+            .field("op", &self.op)
+            .field("request", &opcode(&self.request))
+            .field("result", &self.result)
+            .field("watching", &self.watching)
+            .finish()
+    }
 }
 
 /// The operation's number.

@@ -66,7 +66,20 @@ impl Core {
         self.auth_due = (0..self.credentials.len()).collect();
         let limit = REARM_BATCH_BYTES.min(self.config.frame_limit);
         self.rearm_due = self.watches.rearm(self.last_zxid, limit);
-        self.push(Output::State(SessionState::Connected(info)));
+        self.replays_flying = self.credentials.len();
+        self.unannounced = true;
+        self.announce();
+    }
+
+    /// Says that the session is connected, once its credentials are taken.
+    pub(super) fn announce(&mut self) {
+        if self.unannounced
+            && self.replays_flying == 0
+            && let Some(info) = self.session()
+        {
+            self.unannounced = false;
+            self.push(Output::State(SessionState::Connected(info)));
+        }
     }
 
     /// The core gives the connection up.
@@ -87,14 +100,19 @@ impl Core {
         if !was_live {
             return;
         }
-        if let Some(info) = self.session() {
+        let announced = !std::mem::take(&mut self.unannounced);
+        if let Some(info) = self.session().filter(|_| announced) {
             self.push(Output::State(SessionState::Suspended(info)));
         }
         let mut again: Vec<_> = self.auth_flying.drain(..).flatten().collect();
         let mut closed = false;
-        for operation in self.queue.take_flying() {
+        let mut flying = self.queue.take_flying();
+        if let Some(oldest) = flying.front_mut() {
+            oldest.losses += 1;
+        }
+        for operation in flying {
             closed |= self.closing.is_some_and(|closing| closing.op == operation.id);
-            match fate(&operation.request, operation.sends, self.config.retry.resends_reads()) {
+            match fate(&operation.request, operation.losses, self.config.retry.resends_reads()) {
                 Fate::Resend => again.push(operation),
                 Fate::Fail => self.fail(operation, Failure::ConnectionLoss),
             }

@@ -86,7 +86,7 @@ impl Core {
         operation.sends += 1;
         operation.sent_at = now;
         if let Request::Auth(packet) = &operation.request {
-            let secret = packet.auth.clone().unwrap_or_default();
+            let secret = packet.auth.0.clone().unwrap_or_default();
             put_auth(out, &packet.scheme, secret.clone());
             let credentials = Credentials::new(packet.scheme.clone(), secret);
             if !self.credentials.contains(&credentials) {
@@ -115,7 +115,7 @@ fn put(out: &mut BytesMut, xid: i32, op: OpCode, body: impl FnOnce(&mut BytesMut
 }
 
 fn put_auth(out: &mut BytesMut, scheme: &str, secret: bytes::Bytes) {
-    let packet = AuthPacket { auth_type: 0, scheme: scheme.to_owned(), auth: Some(secret) };
+    let packet = AuthPacket { auth_type: 0, scheme: scheme.to_owned(), auth: secret.into() };
     put(out, XID_AUTH, OpCode::Auth, |out| packet.encode(out));
 }
 

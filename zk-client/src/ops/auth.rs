@@ -29,7 +29,7 @@ impl<'a> AddAuth<'a> {
 
     fn start(self) -> Pending<()> {
         let Self { draft, scheme, credentials } = self;
-        let request = Request::Auth(AuthPacket { auth_type: 0, scheme, auth: Some(credentials) });
+        let request = Request::Auth(AuthPacket { auth_type: 0, scheme, auth: credentials.into() });
         draft.send(Ok(request), |answered| answered.reply().map(|_| ()))
     }
 }

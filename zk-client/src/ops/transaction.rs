@@ -21,7 +21,8 @@ pub enum TransactionResult {
     Created {
         /// Its path, with its sequence number if it has one.
         path: String,
-        /// Its stat; `None` from servers that answer with the path alone.
+        /// Its stat; `None` from servers that answer a create within a transaction with the path alone, as
+        /// ZooKeeper up to 3.8 does (ZOOKEEPER-4026).
         stat: Option<Stat>,
     },
     /// Data was set.
@@ -102,7 +103,6 @@ impl<'a> Transaction<'a> {
         match checked {
             Ok(path) => {
                 let request = CreateRequest { path, data, acl, flags: mode.flags() };
-                // Servers of every version know `create` and `createContainer` in a multi.
                 self.steps.push(match mode {
                     CreateMode::Container => MultiOp::CreateContainer(request),
                     _ => MultiOp::Create2(request),

@@ -67,7 +67,9 @@ impl Restore for Rebuild {
         }
         self.state.tree.acls_mut().purge();
         self.state.last_zxid = zxid;
-        self.expected = digest.filter(|d| d.version == DIGEST_VERSION && d.zxid >= zxid);
+        // A digest at zxid 0 is one that Java had not computed yet.
+        self.expected =
+            digest.filter(|d| d.version == DIGEST_VERSION && d.zxid > Zxid::ZERO && d.zxid >= zxid);
         self.check_digest(zxid)
     }
 

@@ -39,6 +39,16 @@ pub struct Watches {
     by_connection: HashMap<ConnId, Watcher>,
     /// Recursive watches set; while there are none, ancestors need no look.
     recursive: usize,
+    fired: BTreeMap<EventType, Fired>,
+}
+
+/// What events of one type came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Fired {
+    /// Transactions that fired at least one watch.
+    pub triggers: u64,
+    /// Connections told, all in all.
+    pub events: u64,
 }
 
 impl Watches {
@@ -102,8 +112,13 @@ impl Watches {
     }
 
     /// Calls `deliver` once for every connection that must hear of `event` at `path`, and uses up one-shot
-    /// watches. `also_parent` events are the caller's to trigger.
-    pub fn trigger(&mut self, event: EventType, path: &str, mut deliver: impl FnMut(&Arc<Connection>)) {
+    /// watches.
+    pub fn trigger(&mut self, event: EventType, path: &str, deliver: impl FnMut(&Arc<Connection>)) {
+        let (mut deliver_one, mut events) = (deliver, 0);
+        let mut deliver = |connection: &Arc<Connection>| {
+            events += 1;
+            deliver_one(connection);
+        };
         let heard = match event {
             EventType::NodeChildrenChanged => self.fire(Side::Child, path, &[], &mut deliver),
             _ => self.fire(Side::Data, path, &[], &mut deliver),
@@ -112,6 +127,17 @@ impl Watches {
             // One event a connection, also when it watched both the data and the children.
             self.fire(Side::Child, path, &heard, &mut deliver);
         }
+        if events > 0 {
+            let fired = self.fired.entry(event).or_default();
+            fired.triggers += 1;
+            fired.events += events;
+        }
+    }
+
+    /// How often watches fired, by what happened.
+    #[must_use]
+    pub fn fired(&self, event: EventType) -> Fired {
+        self.fired.get(&event).copied().unwrap_or_default()
     }
 
     fn fire(
@@ -263,6 +289,7 @@ mod tests {
         assert_eq!(heard(&mut w, EventType::NodeDataChanged, "/a"), []);
         assert_eq!(heard(&mut w, EventType::NodeChildrenChanged, "/a"), [2]);
         assert_eq!(w.summary(), (0, 0, 0), "nothing is left behind");
+        assert_eq!(w.fired(EventType::NodeDataChanged), Fired { triggers: 1, events: 1 });
     }
 
     #[test]

@@ -132,7 +132,8 @@ pub async fn run(
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+            // A client of ours over IPv4 is one, also where the port is bound for both families.
+            Ok((stream, peer)) => (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port())),
             Err(e) => {
                 pause_after(&e).await;
                 continue;

@@ -1,11 +1,11 @@
 //! Starts a server from its options and stops it: recovery, the pipeline's threads, the listener.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use zk_proto::SessionId;
@@ -16,6 +16,8 @@ use super::listener::{self, AcceptLimits, Connections};
 use super::mailbox::Mailbox;
 use super::pipeline::{Disks, Pipeline, Work};
 use super::report::Reporter;
+use crate::admin::Whitelist;
+use crate::admin::report::ConfReport;
 use crate::core::node::{Node, NodeOptions, first_session_id};
 use crate::core::persist::Rebuild;
 use crate::core::prep::Rules;
@@ -30,6 +32,8 @@ use crate::storage::trigger::{SnapshotTrigger, TriggerOptions};
 pub struct ServerOptions {
     /// Where to listen; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// Connections that wait to be accepted.
+    pub listen_backlog: u32,
     /// The unit of time: session expiry is this exact.
     pub tick: Duration,
     /// Shortest session timeout granted.
@@ -52,6 +56,10 @@ pub struct ServerOptions {
     pub keep_snapshots: Option<usize>,
     /// Whether logs without any snapshot are trusted (`snapshot.trust.empty`).
     pub recovery: RecoveryOptions,
+    /// The four-letter words that are answered.
+    pub words: Whitelist,
+    /// What the word `conf` shows.
+    pub conf: ConfReport,
 }
 
 /// Why a server did not start.
@@ -89,11 +97,8 @@ pub struct Server {
     reporter: Reporter,
 }
 
-/// The words a server answers, given where its figures come from.
-pub type MakeWords = dyn FnOnce(Reporter) -> Arc<Words> + Send;
-
 impl Server {
-    /// Recovers the state, then listens. Blocks on the disk while it recovers.
+    /// Takes the port, recovers the state, then serves. Dropping the future gives up, and leaves files as a crash would.
     ///
     /// # Errors
     /// [`StartError`] says what to mend.
@@ -101,19 +106,29 @@ impl Server {
         options: ServerOptions,
         snap_disk: Arc<dyn Disk>,
         log_disk: Arc<dyn Disk>,
-        words: Box<MakeWords>,
     ) -> Result<Self, StartError> {
         let clock = SystemClock::start();
-        let listener = TcpListener::bind(options.listen)
-            .await
+        let listener = listen(options.listen, options.listen_backlog)
             .map_err(|source| StartError::Listen { address: options.listen, source })?;
         let address =
             listener.local_addr().map_err(|source| StartError::Listen { address: options.listen, source })?;
 
-        let mut rebuild = Rebuild::new(rand::random());
-        let recovered = recover(&*snap_disk, &*log_disk, options.recovery, &mut rebuild)?;
-        let state = rebuild.finish();
-        if recovered.snapshot.is_none() {
+        let (snapshots_from, logs_from) = (Arc::clone(&snap_disk), Arc::clone(&log_disk));
+        let recovery = options.recovery;
+        // Reading a large directory takes seconds, which the runtime's threads must not spend.
+        let recovered = tokio::task::spawn_blocking(move || {
+            let mut rebuild = Rebuild::new(rand::random());
+            recover(&*snapshots_from, &*logs_from, recovery, &mut rebuild)
+                .map(|found| (found, rebuild.finish()))
+        });
+        let (recovered, state) = recovered.await.map_err(|e| StartError::Thread(io::Error::other(e)))??;
+        for skipped in &recovered.skipped {
+            tracing::warn!(?skipped, "a snapshot could not be read; an older one was");
+        }
+        if let Some((file, bytes)) = &recovered.cut {
+            tracing::warn!(file, bytes, "the log ended in a torn entry, never acknowledged; it was cut");
+        }
+        if recovered.is_fresh() {
             // Java refuses logs without a snapshot, and so do we: the first one is of the empty tree.
             snapshots::write_snapshot(&*snap_disk, &state.freeze()).map_err(StartError::Snapshot)?;
         }
@@ -151,13 +166,15 @@ impl Server {
         };
         let pipeline = Pipeline::start(node, clock, disks, on_failure).map_err(StartError::Thread)?;
         let connections = Arc::new(Connections::default());
-        let reporter = Reporter::new(Arc::clone(&shared), Arc::clone(&connections), clock);
+        let reporter = Reporter::new(Arc::clone(&shared), Arc::clone(&connections), clock, options.conf);
+        let (asked, whitelist) = (reporter.clone(), options.words);
+        let words: Arc<Words> = Arc::new(move |first| asked.answer(first, &whitelist));
         let context = Context {
             shared,
             pipeline: pipeline.work().clone(),
             clock,
             frame_bytes_max: options.frame_bytes_max,
-            words: words(reporter.clone()),
+            words,
         };
         let work = pipeline.work().clone();
         let accepting = listener::run(listener, context, Arc::clone(&connections), options.accept, stopped);
@@ -220,3 +237,21 @@ impl Server {
 
 /// The number in the session ids of a server without an ensemble, as Java has it.
 const STANDALONE_ID: u8 = 1;
+
+fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let bound = bind(address, backlog);
+    match bound {
+        // A machine without IPv6: all addresses are then those of IPv4.
+        Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {
+            bind((Ipv4Addr::UNSPECIFIED, address.port()).into(), backlog)
+        }
+        bound => bound,
+    }
+}
+
+fn bind(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog)
+}

@@ -12,7 +12,7 @@ use bytes::Bytes;
 /// One directory of files, named relative to it.
 ///
 /// Names made, changed or removed are durable only after [`Disk::sync_dir`], bytes only after
-/// [`DiskFile::sync_data`]; [`Disk::truncate`] alone is durable when it returns.
+/// [`DiskFile::sync_data`]; [`Disk::truncate`] and [`Disk::rewrite`] are durable when they return.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// The names of the files, sorted.
     ///
@@ -32,6 +32,16 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// When there is no such file, or it cannot be read.
     fn read(&self, name: &str) -> io::Result<Bytes>;
 
+    /// A file's bytes without the zeros at its end: preallocated files are mostly zeros, and reading those into
+    /// memory would be most of a restart.
+    ///
+    /// # Errors
+    /// As [`Disk::read`].
+    fn read_data(&self, name: &str) -> io::Result<Bytes> {
+        let whole = self.read(name)?;
+        Ok(whole.slice(..data_len(&whole)))
+    }
+
     /// At most `len` bytes of a file from `offset` on; fewer when the file ends before.
     ///
     /// # Errors
@@ -49,6 +59,14 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// When the file cannot be cut or synced.
     fn truncate(&self, name: &str, len: u64) -> io::Result<()>;
+
+    /// Writes what a file holds in its place once more, durably. What a process wrote before it died may be in the
+    /// page cache only; and where one of its syncs failed, the kernel takes those pages for clean, so that
+    /// syncing them again would do nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be read, written or synced.
+    fn rewrite(&self, name: &str) -> io::Result<()>;
 
     /// Gives a file another name, in place of any file that had it.
     ///
@@ -92,4 +110,16 @@ pub trait DiskFile: fmt::Debug + Send {
     /// # Errors
     /// What the file system says.
     fn set_len(&mut self, len: u64) -> io::Result<()>;
+}
+
+/// Bytes up to the last one that is not zero.
+#[must_use]
+pub fn data_len(bytes: &[u8]) -> usize {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let mut end = bytes.len();
+    // Whole blocks first: comparing memory is much faster than looking at bytes.
+    while end >= ZEROS.len() && bytes[end - ZEROS.len()..end] == ZEROS {
+        end -= ZEROS.len();
+    }
+    bytes[..end].iter().rposition(|&b| b != 0).map_or(0, |at| at + 1)
 }

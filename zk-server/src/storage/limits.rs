@@ -23,3 +23,6 @@ pub const SNAP_SIZE_BYTES_DEFAULT: u64 = 4 << 30;
 
 /// Fewest snapshots that purging may leave: `autopurge.snapRetainCount`.
 pub const SNAPSHOTS_KEPT_MIN: usize = 3;
+
+/// Bytes read at a time from a file that may be mostly zeros.
+pub const READ_CHUNK_BYTES: usize = 256 * 1024;

@@ -7,13 +7,12 @@
 use std::fmt;
 use std::io;
 
-use bytes::Bytes;
 use zk_proto::Zxid;
 use zk_proto::jute::Encode;
 use zk_proto::storage::log::{Damage, FileHeader, Found, HEADER_BYTES, parse_file_name, read_at};
 use zk_proto::txn::{Txn, TxnEntry};
 
-use super::disk::Disk;
+use super::disk::{Disk, data_len};
 
 /// A place in the log that recovery will not pass.
 #[derive(Debug)]
@@ -140,7 +139,7 @@ pub fn list(disk: &dyn Disk) -> io::Result<Vec<(Zxid, String)>> {
 /// When a file cannot be read.
 pub fn holds_entries(disk: &dyn Disk) -> io::Result<bool> {
     for (_, name) in list(disk)? {
-        if data_len(&disk.read(&name)?) > HEADER_BYTES {
+        if disk.read_data(&name)?.len() > HEADER_BYTES {
             return Ok(true);
         }
     }
@@ -148,7 +147,7 @@ pub fn holds_entries(disk: &dyn Disk) -> io::Result<bool> {
 }
 
 /// Hands every transaction behind `after` to `replay`, in order. Changes the disk only when all of them were
-/// taken: then what a crash left at the end of the last file is cut off, durably.
+/// taken: then what a crash left at the end of the last file is cut off, and the rest of it is made durable.
 ///
 /// # Errors
 /// [`ScanError`]; the disk is as it was.
@@ -163,6 +162,7 @@ pub fn scan(
     let mut scan = Scan { disk, replay, after, last: after, previous: None, replayed: 0, torn: None };
     let mut left = None;
     let count = files.len();
+    let newest = files.last().map(|(_, name)| name.clone());
     for (index, (start, name)) in files.into_iter().enumerate() {
         left = scan.file(start, &name, index + 1 == count)?.map(|len| (name, len));
     }
@@ -171,8 +171,12 @@ pub fn scan(
             disk.remove(name)?;
             disk.sync_dir()?;
         }
-        Some((name, len)) => disk.truncate(name, *len)?,
-        None => {}
+        Some((name, len)) => {
+            disk.truncate(name, *len)?;
+            disk.rewrite(name)?;
+        }
+        // Nobody knows whether its writer had synced it: from here on it is shown to clients, and followed.
+        None => newest.iter().try_for_each(|name| disk.rewrite(name))?,
     }
     Ok(Scanned { last: scan.last, replayed: scan.replayed, cut: left })
 }
@@ -196,17 +200,6 @@ fn follows(last: Zxid, next: Zxid) -> bool {
     next == last.next() || (next.epoch() > last.epoch() && next.counter() <= 1)
 }
 
-/// Bytes up to the last one that is not zero.
-fn data_len(bytes: &[u8]) -> usize {
-    const ZEROS: [u8; 4096] = [0; 4096];
-    let mut end = bytes.len();
-    // Whole blocks first: most of a preallocated file is zeros.
-    while end >= ZEROS.len() && bytes[end - ZEROS.len()..end] == ZEROS {
-        end -= ZEROS.len();
-    }
-    bytes[..end].iter().rposition(|&b| b != 0).map_or(0, |at| at + 1)
-}
-
 impl Scan<'_> {
     fn fault(&self, name: &str, offset: usize, kind: FaultKind) -> ScanError {
         ScanError::Fault(LogFault { file: self.disk.describe(name), offset: offset as u64, kind })
@@ -214,12 +207,12 @@ impl Scan<'_> {
 
     /// Reads one file. For the last one, returns the length to cut it to, 0 to remove it.
     fn file(&mut self, start: Zxid, name: &str, is_last: bool) -> Result<Option<u64>, ScanError> {
-        let whole = self.disk.read(name)?;
-        if !self.header(name, &whole, is_last)? {
+        // Behind the last data are only zeros, however many: what is there is told apart the same without them.
+        let data = self.disk.read_data(name)?;
+        let len = self.disk.len(name)?;
+        if !self.header(name, &data, len, is_last)? {
             return Ok(Some(0));
         }
-        // Behind the last data are only zeros, however many: what is there is told apart the same without them.
-        let data = whole.slice(..data_len(&whole).max(HEADER_BYTES));
         let mut offset = HEADER_BYTES;
         let torn = loop {
             match read_at(&data, offset) {
@@ -249,15 +242,14 @@ impl Scan<'_> {
     }
 
     /// Whether the file begins as it should; false for a last file that a crash left without a whole header.
-    fn header(&self, name: &str, whole: &Bytes, is_last: bool) -> Result<bool, ScanError> {
+    fn header(&self, name: &str, data: &[u8], len: u64, is_last: bool) -> Result<bool, ScanError> {
         let header = FileHeader::LOG.to_bytes();
-        if whole.starts_with(&header) {
-            return Ok(true);
-        }
-        let data = &whole[..data_len(whole)];
+        // The header itself ends in zeros, which are not among the data when nothing follows.
+        let written = &header[..data_len(&header)];
         match is_last {
+            _ if data.starts_with(&header) || (data == written && len >= header.len() as u64) => Ok(true),
             true if header.starts_with(data) => Ok(false),
-            false if whole.is_empty() => Err(self.fault(name, 0, FaultKind::Empty)),
+            false if len == 0 => Err(self.fault(name, 0, FaultKind::Empty)),
             _ => Err(self.fault(name, 0, FaultKind::NotALog)),
         }
     }

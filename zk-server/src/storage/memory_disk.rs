@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::disk::{Disk, DiskFile};
+use super::disk::{Disk, DiskFile, data_len};
 
 /// A directory in memory. Clones are the same directory.
 #[derive(Debug, Clone, Default)]
@@ -226,6 +226,12 @@ impl Disk for MemoryDisk {
         Ok(Bytes::from(bytes))
     }
 
+    fn read_data(&self, name: &str) -> io::Result<Bytes> {
+        let state = self.lock();
+        let bytes = &state.file(name)?.bytes;
+        Ok(Bytes::copy_from_slice(&bytes[..data_len(bytes)]))
+    }
+
     fn read_at(&self, name: &str, offset: u64, len: usize) -> io::Result<Bytes> {
         let whole = self.read(name)?;
         let from = whole.len().min(offset as usize);
@@ -253,6 +259,16 @@ impl Disk for MemoryDisk {
         if let Some(file) = state.files.get_mut(&number) {
             file.bytes.truncate(len as usize);
             (file.len, file.synced_len, file.synced_bytes) = (len, len, file.bytes.len());
+        }
+        Ok(())
+    }
+
+    fn rewrite(&self, name: &str) -> io::Result<()> {
+        let mut state = self.lock();
+        state.sync_may_fail()?;
+        let number = *state.names.get(name).ok_or_else(|| no_such_file(name))?;
+        if let Some(file) = state.files.get_mut(&number) {
+            (file.synced_len, file.synced_bytes, file.lost) = (file.len, file.bytes.len(), false);
         }
         Ok(())
     }

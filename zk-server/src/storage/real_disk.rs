@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::disk::{Disk, DiskFile};
+use super::disk::{Disk, DiskFile, data_len};
+use super::limits::READ_CHUNK_BYTES;
 
 /// A directory on a real disk.
 #[derive(Debug)]
@@ -81,6 +82,31 @@ impl Disk for RealDisk {
         named(fs::read(&path).map(Bytes::from), "read", &path)
     }
 
+    fn read_data(&self, name: &str) -> io::Result<Bytes> {
+        let path = self.path(name);
+        let read = || -> io::Result<Bytes> {
+            let mut file = File::open(&path)?;
+            let mut chunk = vec![0; READ_CHUNK_BYTES];
+            let (mut data, mut zeros) = (Vec::new(), 0);
+            loop {
+                let read = match file.read(&mut chunk) {
+                    Ok(0) => return Ok(Bytes::from(data)),
+                    Ok(read) => &chunk[..read],
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(e) => return Err(e),
+                };
+                let used = data_len(read);
+                if used > 0 {
+                    data.resize(data.len() + zeros, 0);
+                    data.extend_from_slice(&read[..used]);
+                    zeros = 0;
+                }
+                zeros += read.len() - used;
+            }
+        };
+        named(read(), "read", &path)
+    }
+
     fn read_at(&self, name: &str, offset: u64, len: usize) -> io::Result<Bytes> {
         let path = self.path(name);
         let read = || -> io::Result<Bytes> {
@@ -107,6 +133,19 @@ impl Disk for RealDisk {
             file.sync_all()
         };
         named(cut(), "truncate", &path)
+    }
+
+    fn rewrite(&self, name: &str) -> io::Result<()> {
+        let path = self.path(name);
+        let again = || -> io::Result<()> {
+            let bytes = fs::read(&path)?;
+            // Zeros behind the last data were never anything else.
+            let data = bytes.iter().rposition(|&b| b != 0).map_or(0, |at| at + 1);
+            let mut file = OpenOptions::new().write(true).open(&path)?;
+            file.write_all(&bytes[..data])?;
+            file.sync_all()
+        };
+        named(again(), "rewrite", &path)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -163,6 +202,8 @@ mod tests {
         file.sync_data().unwrap();
         assert_eq!(disk.read("f").unwrap().as_ref(), b"abcde\0\0\0\0\0");
         assert_eq!((disk.len("f").unwrap(), disk.read_at("f", 3, 3).unwrap().as_ref()), (10, &b"de\0"[..]));
+        disk.rewrite("f").unwrap();
+        assert_eq!(disk.read("f").unwrap().as_ref(), b"abcde\0\0\0\0\0");
         disk.truncate("f", 2).unwrap();
         disk.rename("f", "g").unwrap();
         disk.sync_dir().unwrap();
@@ -173,6 +214,22 @@ mod tests {
         assert_eq!(disk.create("g").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         disk.remove("g").unwrap();
         assert!(disk.list().unwrap().is_empty());
+    }
+
+    #[test]
+    fn zeros_at_the_end_are_not_read_and_others_are() {
+        let home = tempfile::tempdir().unwrap();
+        let disk = RealDisk::open(home.path()).unwrap();
+        for used in [0, 1, 5000, READ_CHUNK_BYTES, READ_CHUNK_BYTES + 1, 3 * READ_CHUNK_BYTES + 7] {
+            let mut data = vec![0; used];
+            data.iter_mut().step_by(READ_CHUNK_BYTES * 2).for_each(|b| *b = 1);
+            data.last_mut().into_iter().for_each(|b| *b = 2);
+            let name = used.to_string();
+            let mut file = disk.create(&name).unwrap();
+            file.write_all(&data).unwrap();
+            file.set_len(4 * READ_CHUNK_BYTES as u64).unwrap();
+            assert_eq!(disk.read_data(&name).unwrap(), data);
+        }
     }
 
     #[test]
