@@ -4,46 +4,26 @@
 //! - never two holders that count themselves in;
 //! - tokens rise from grant to grant;
 //! - when all have been cancelled and all is quiet, no node is left;
-//! - a node that goes wakes at most one who waits;
+//! - a node that goes or changes wakes at most one who waits;
 //! - when all is well again, everybody who waits gets in, in the order of the line.
+
+mod network;
+mod tree;
 
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng as _};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
-use zk_proto::{SessionId, Zxid, path};
+use zk_proto::{SessionId, Zxid};
 
 use super::*;
-use crate::identity::Uuid;
-use crate::loss::{LossPolicy, LossReason};
-use crate::sequence::{self, MUTEX, curator_lock_prefix};
+use crate::loss::LossPolicy;
+use crate::sequence::{MUTEX, curator_lock_prefix};
+use tree::{Tree, Wire};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const PARENT: &str = "/locks";
-
-/// The server: one parent, its children, and sessions.
-#[derive(Default)]
-struct Tree {
-    zxid: i64,
-    parent: bool,
-    counter: i32,
-    first_counter: i32,
-    nodes: BTreeMap<String, (SessionId, Zxid)>,
-    sessions: BTreeMap<SessionId, Duration>,
-    next_session: i64,
-    /// Sessions whose connections watch a path.
-    watches: BTreeMap<String, BTreeSet<SessionId>>,
-}
-
-#[derive(Debug, Clone)]
-enum Wire {
-    Core(RequestId, Request),
-    Ping,
-    Delete(String),
-    /// Sync, list and delete of what has this prefix, as the reaper does it.
-    FindAndDelete(String),
-}
 
 #[derive(Debug)]
 enum Back {
@@ -71,75 +51,6 @@ struct World {
     peers: Vec<Peer>,
     last_token: Zxid,
     grants: usize,
-}
-
-impl Tree {
-    fn serve(&mut self, session: SessionId, wire: &Wire) -> (Option<Answer>, Vec<String>) {
-        let mut gone = Vec::new();
-        let answer = match wire {
-            Wire::Ping => None,
-            Wire::Delete(path) => {
-                gone.extend(self.remove(path));
-                None
-            }
-            Wire::FindAndDelete(prefix) => {
-                let found =
-                    sequence::find(&self.names(), path::name(prefix)).map(|name| path::join(PARENT, name));
-                gone.extend(found.and_then(|path| self.remove(&path)));
-                None
-            }
-            Wire::Core(_, request) => Some(match request {
-                Request::Create { prefix } => Answer::Created(self.create(session, prefix)),
-                Request::MakeParents { .. } => {
-                    self.zxid += 1;
-                    if !std::mem::replace(&mut self.parent, true) {
-                        self.counter = self.first_counter;
-                    }
-                    Answer::ParentsMade(Ok(()))
-                }
-                Request::List { .. } => {
-                    Answer::Listed(if self.parent { Ok(self.names()) } else { Err(Refusal::NoNode) })
-                }
-                Request::Sync { .. } => Answer::Synced(Ok(())),
-                Request::Look { path } => Answer::Seen(self.look(path)),
-                Request::WatchPredecessor { path } | Request::WatchOwn { path } => {
-                    let seen = self.look(path);
-                    if seen.is_ok() {
-                        self.watches.entry(path.clone()).or_default().insert(session);
-                    }
-                    Answer::Seen(seen)
-                }
-            }),
-        };
-        (answer, gone)
-    }
-
-    fn create(&mut self, session: SessionId, prefix: &str) -> Result<Made, Refusal> {
-        if !self.parent {
-            return Err(Refusal::NoNode);
-        }
-        self.zxid += 1;
-        let path = path::sequential(prefix, self.counter);
-        self.counter = self.counter.wrapping_add(1);
-        self.nodes.insert(path.clone(), (session, Zxid(self.zxid)));
-        Ok(Made { path, czxid: Zxid(self.zxid) })
-    }
-
-    fn look(&self, path: &str) -> Result<Seen, Refusal> {
-        self.nodes
-            .get(path)
-            .map(|(owner, czxid)| Seen { czxid: *czxid, owner: *owner })
-            .ok_or(Refusal::NoNode)
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.nodes.keys().map(|path| path::name(path).to_owned()).collect()
-    }
-
-    fn remove(&mut self, path: &str) -> Option<String> {
-        self.zxid += 1;
-        self.nodes.remove(path).map(|_| path.to_owned())
-    }
 }
 
 impl World {
@@ -230,191 +141,6 @@ impl World {
         assert!(self.peers.iter().filter(held).count() <= 1, "two holders");
     }
 
-    /// The server takes in the next request of a connection.
-    fn serve(&mut self, at: usize) {
-        let peer = &mut self.peers[at];
-        let Some(session) = peer.session.filter(|_| peer.up) else { return };
-        if !self.tree.sessions.contains_key(&session) {
-            return self.disconnect(at);
-        }
-        let Some((sent, wire)) = peer.to_server.pop_front() else { return };
-        self.tree.sessions.insert(session, self.now + TIMEOUT);
-        let (answer, gone) = self.tree.serve(session, &wire);
-        if let (
-            Wire::Core(id, Request::WatchPredecessor { path } | Request::WatchOwn { path }),
-            Some(Answer::Seen(Ok(_))),
-        ) = (&wire, &answer)
-        {
-            self.peers[at].arming.insert(*id, path.clone());
-        }
-        self.notify(gone);
-        self.peers[at].to_client.push_back(Back::Answer(sent, wire, answer));
-    }
-
-    /// Events go to every connection that watches, and at most one of them waits behind the node.
-    fn notify(&mut self, gone: Vec<String>) {
-        for path in gone {
-            let watchers = self.tree.watches.remove(&path).unwrap_or_default();
-            let mut woken = 0;
-            for peer in &mut self.peers {
-                if !peer.session.is_some_and(|session| watchers.contains(&session)) {
-                    continue;
-                }
-                let own = peer.core.own_path() == Some(&path);
-                let interested =
-                    peer.watching.values().chain(peer.arming.values()).any(|watched| *watched == path);
-                woken += usize::from(interested && !own);
-                if peer.up {
-                    peer.to_client.push_back(Back::Event(path.clone()));
-                }
-            }
-            assert!(woken <= 1, "{woken} woken by one node");
-        }
-    }
-
-    /// The client takes in the next frame.
-    fn deliver(&mut self, at: usize) {
-        let peer = &mut self.peers[at];
-        match peer.to_client.pop_front() {
-            None => {}
-            Some(Back::Event(path)) => self.fire(at, &path),
-            Some(Back::Answer(sent, wire, answer)) => {
-                peer.until = peer.until.max(sent + TIMEOUT);
-                let until = peer.until;
-                if let Wire::Core(id, _) = &wire
-                    && let Some(path) = peer.arming.remove(id)
-                {
-                    peer.watching.insert(*id, path);
-                }
-                self.tell(at, Input::Heard { until });
-                if let (Wire::Core(request, _), Some(answer)) = (wire, answer) {
-                    self.tell(at, Input::Answer { request, answer });
-                }
-            }
-        }
-    }
-
-    fn fire(&mut self, at: usize, path: &str) {
-        let fired: Vec<RequestId> = self.peers[at]
-            .watching
-            .iter()
-            .filter(|(_, watched)| *watched == path)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in fired {
-            self.peers[at].watching.remove(&id);
-            self.tell(at, Input::Fired(id));
-        }
-    }
-
-    /// The connection breaks: answers on their way are lost, and so are requests that were not served.
-    fn disconnect(&mut self, at: usize) {
-        let peer = &mut self.peers[at];
-        if !std::mem::replace(&mut peer.up, false) {
-            return;
-        }
-        peer.arming.clear();
-        let answered = peer.to_client.drain(..).filter_map(|back| match back {
-            Back::Answer(sent, wire, _) => Some((sent, wire)),
-            Back::Event(_) => None,
-        });
-        let flying: Vec<_> = answered.chain(std::mem::take(&mut peer.to_server)).collect();
-        for watchers in self.tree.watches.values_mut() {
-            if let Some(session) = peer.session {
-                watchers.remove(&session);
-            }
-        }
-        // Reads are sent again; the reaper tries again; other writes fail.
-        let mut failed = Vec::new();
-        for (sent, wire) in flying {
-            match wire {
-                Wire::Core(id, Request::Create { .. }) => {
-                    failed.push((id, Answer::Created(Err(Refusal::Unknown))));
-                }
-                Wire::Core(id, Request::MakeParents { .. }) => {
-                    failed.push((id, Answer::ParentsMade(Err(Refusal::Unknown))));
-                }
-                Wire::Core(id, Request::Sync { .. }) if self.rng.random() => {
-                    failed.push((id, Answer::Synced(Err(Refusal::NotNow))));
-                }
-                Wire::Ping => {}
-                again => self.peers[at].to_server.push_back((sent, again)),
-            }
-        }
-        let tell_first = self.rng.random();
-        if tell_first {
-            self.tell(at, Input::Suspended);
-        }
-        for (request, answer) in failed {
-            self.tell(at, Input::Answer { request, answer });
-        }
-        if !tell_first {
-            self.tell(at, Input::Suspended);
-        }
-    }
-
-    fn connect(&mut self, at: usize) {
-        if self.peers[at].up {
-            return;
-        }
-        if let Some(session) = self.peers[at].session {
-            if let Some(expires) = self.tree.sessions.get_mut(&session) {
-                *expires = self.now + TIMEOUT;
-                return self.reconnected(at, session);
-            }
-            let peer = &mut self.peers[at];
-            peer.session = None;
-            let doomed = std::mem::take(&mut peer.to_server);
-            peer.watching.clear();
-            if self.rng.random() {
-                // The answers tell of it before the state does.
-                for (_, wire) in doomed {
-                    let Wire::Core(request, Request::List { .. }) = wire else { continue };
-                    let answer = Answer::Listed(Err(Refusal::SessionOver));
-                    self.tell(at, Input::Answer { request, answer });
-                }
-            }
-            self.tell(at, Input::SessionOver(LossReason::SessionExpired));
-            if self.rng.random() {
-                return;
-            }
-        }
-        self.tree.next_session += 1;
-        let session = SessionId(self.tree.next_session);
-        self.tree.sessions.insert(session, self.now + TIMEOUT);
-        let peer = &mut self.peers[at];
-        peer.up = true;
-        peer.session = Some(session);
-        peer.until = self.now + TIMEOUT;
-        self.enter(at, session);
-    }
-
-    fn enter(&mut self, at: usize, session: SessionId) {
-        let identity = Uuid::from_random(self.rng.random());
-        self.tell(at, Input::Session { id: session, timeout: TIMEOUT, identity });
-    }
-
-    fn reconnected(&mut self, at: usize, session: SessionId) {
-        let peer = &mut self.peers[at];
-        peer.up = true;
-        peer.until = peer.until.max(self.now + TIMEOUT);
-        let until = peer.until;
-        for (sent, _) in &mut peer.to_server {
-            *sent = self.now;
-        }
-        // Watches are armed again; what went meanwhile fires.
-        let watched: BTreeSet<String> = peer.watching.values().cloned().collect();
-        for path in watched {
-            if self.tree.nodes.contains_key(&path) {
-                self.tree.watches.entry(path).or_default().insert(session);
-            } else {
-                self.peers[at].to_client.push_back(Back::Event(path));
-            }
-        }
-        self.tell(at, Input::Heard { until });
-        self.tell(at, Input::Connected);
-    }
-
     /// Time passes, and nobody oversleeps: clocks run at one rate, and deadlines come before expiry.
     fn pass(&mut self, span: Duration) {
         let end = self.now + span;
@@ -495,7 +221,7 @@ impl World {
 
     fn step(&mut self, choice: u8) {
         let at = self.rng.random_range(0..self.peers.len());
-        match choice % 32 {
+        match choice % 33 {
             0..=9 => self.serve(at),
             10..=19 => self.deliver(at),
             20 | 21 => self.connect(at),
@@ -533,6 +259,14 @@ impl World {
             30 => {
                 let span = Duration::from_millis(self.rng.random_range(1..3000));
                 self.pass(span);
+            }
+            31 => {
+                // Somebody writes to a node: watches go off, and nothing is gone.
+                let nodes: Vec<String> = self.tree.nodes.keys().cloned().collect();
+                if !nodes.is_empty() {
+                    let path = nodes[self.rng.random_range(0..nodes.len())].clone();
+                    self.notify(vec![path]);
+                }
             }
             _ => self.pass(Duration::from_millis(50)),
         }
