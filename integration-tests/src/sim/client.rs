@@ -10,7 +10,7 @@ use zk_client::{SessionId, SessionState};
 use zk_proto::connect::ConnectResponse;
 use zk_proto::header::{ReplyHeader, RequestHeader, XID_NOTIFICATION};
 use zk_proto::limits::FRAME_BYTES_DEFAULT;
-use zk_proto::{Decode as _, Reader, WatcherEvent, Zxid, frame};
+use zk_proto::{Decode as _, Reader, WatcherEvent, frame};
 
 use super::history::{Answer, Call, End, Established, Heard, Notice, Operation, Who};
 use super::kernel::Kernel;
@@ -45,6 +45,8 @@ pub(super) struct Client {
     flying: VecDeque<usize>,
     answered: Option<usize>,
     tick_at: Option<Duration>,
+    /// No new work is begun.
+    pub(super) winding_down: bool,
     pub(super) told: VecDeque<Told>,
 }
 
@@ -63,6 +65,7 @@ impl Client {
             flying: VecDeque::new(),
             answered: None,
             tick_at: None,
+            winding_down: false,
             told: VecDeque::new(),
         }
     }
@@ -75,6 +78,13 @@ impl Client {
         let operation = Operation { who: self.who, request: kept, end: None };
         k.history.operations.insert((self.who, op), operation);
         op
+    }
+
+    /// Nobody waits for a watch any more.
+    pub(super) fn forget(&mut self, k: &mut Kernel, watch: OpId) {
+        self.core.forget(watch);
+        let order = k.history.order();
+        k.history.forgotten.insert((self.who, watch), order);
     }
 
     /// Lets the core act on whatever has changed, and sends what it has to send.
@@ -280,10 +290,5 @@ impl Client {
         k.counters.resumed += u64::from(again);
         let order = k.history.order();
         k.history.established.push(Established { who: self.who, session, link, order, again });
-    }
-
-    /// The last zxid this client has seen in a reply.
-    pub(super) fn last_zxid(&self) -> Zxid {
-        self.core.last_zxid()
     }
 }

@@ -79,7 +79,9 @@ pub(super) fn check(history: &History, replayed: &Replayed, counters: &mut Count
     }
     for ((who, op), operation) in &history.operations {
         let Some(watch) = watch_of(*who, *op, operation) else { continue };
+        let forgotten = history.forgotten.get(&(*who, *op)).copied();
         let ended = lost.get(who).and_then(|all| all.iter().find(|order| **order > watch.order).copied());
+        let ended = ended.into_iter().chain(forgotten).min();
         let replies = shown.get(who).map_or(&[][..], Vec::as_slice);
         one(history, replayed, &watch, fired.get(&(*who, *op)).copied(), ended, replies, counters)?;
     }
