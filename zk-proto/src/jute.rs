@@ -2,12 +2,13 @@
 //!
 //! Owns the [`Reader`], the [`Encode`] and [`Decode`] traits for the primitive types, and the `record!` macro
 //! that declares a record once. Decoding never panics and never allocates more than the remaining bytes
-//! justify: declared lengths are checked against what is really there first.
+//! justify: declared lengths are checked against what is really there first, and no list
+//! compiles whose items outgrow their bytes.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use std::fmt;
 
-use crate::limits::VECTOR_RESERVE_MAX;
+use crate::limits::{MEMORY_PER_INPUT_BYTE_MAX, VECTOR_RESERVE_MAX};
 
 /// Why bytes could not be read as a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,8 +117,8 @@ impl Reader {
         Ok(out)
     }
 
-    /// A declared length: `None` for -1 (null).
-    fn length(&mut self, unit: usize) -> Result<Option<usize>, DecodeError> {
+    /// A declared length of things that take `unit` bytes each at the least: `None` for -1 (null).
+    pub(crate) fn length(&mut self, unit: usize) -> Result<Option<usize>, DecodeError> {
         let declared: i32 = self.read()?;
         if declared == -1 {
             return Ok(None);
@@ -222,8 +223,47 @@ impl Decode for String {
         let raw = r.take(len)?;
         Ok(match std::str::from_utf8(&raw) {
             Ok(text) => text.to_owned(),
-            Err(_) => Self::from_utf8_lossy(&raw).into_owned(),
+            Err(_) => replaced_as_in_java(&raw),
         })
+    }
+}
+
+/// One U+FFFD for each longest beginning of a character. Unlike [`String::from_utf8_lossy`], half a surrogate pair
+/// is one such beginning: Java's writer makes two of them of a character beyond U+FFFF, and its reader two U+FFFD.
+/// Servers of a mixed ensemble must read the same.
+fn replaced_as_in_java(raw: &[u8]) -> String {
+    let mut text = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Err(e) = std::str::from_utf8(rest) {
+        let (good, bad) = rest.split_at(e.valid_up_to());
+        text.push_str(&String::from_utf8_lossy(good));
+        text.push(char::REPLACEMENT_CHARACTER);
+        let skip = match bad {
+            [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..] => 3,
+            [0xed, 0xa0..=0xbf, ..] => 2,
+            _ => e.error_len().unwrap_or(bad.len()),
+        };
+        rest = &bad[skip..];
+    }
+    text.push_str(&String::from_utf8_lossy(rest));
+    text
+}
+
+impl Encode for Option<String> {
+    fn encode(&self, out: &mut BytesMut) {
+        match self {
+            Some(text) => text.encode(out),
+            None => out.put_i32(-1),
+        }
+    }
+}
+
+/// For the few fields where null and empty strings differ.
+impl Decode for Option<String> {
+    const MIN_BYTES: usize = 4;
+    fn decode(r: &mut Reader) -> Result<Self, DecodeError> {
+        let is_null = r.bytes.starts_with(&[0xff; 4]);
+        r.read().map(|text| (!is_null).then_some(text))
     }
 }
 
@@ -282,10 +322,20 @@ impl<T: Encode> Encode for Vec<T> {
     }
 }
 
+/// Does not compile for a list whose items would take far more memory than the `bytes` of input that each of them
+/// must have. Every decoder of a list calls it.
+pub(crate) const fn assert_bounded<T>(bytes: usize) {
+    assert!(
+        bytes > 0 && size_of::<T>() <= MEMORY_PER_INPUT_BYTE_MAX * bytes,
+        "a few bytes would fill much memory"
+    );
+}
+
 /// A null vector reads as an empty one.
 impl<T: Decode> Decode for Vec<T> {
     const MIN_BYTES: usize = 4;
     fn decode(r: &mut Reader) -> Result<Self, DecodeError> {
+        const { assert_bounded::<T>(T::MIN_BYTES) };
         let Some(count) = r.length(T::MIN_BYTES)? else { return Ok(Self::new()) };
         let mut items = Self::with_capacity(count.min(VECTOR_RESERVE_MAX));
         for _ in 0..count {
@@ -359,6 +409,24 @@ mod tests {
     fn invalid_utf8_is_replaced_not_refused() {
         let text = String::from_bytes(Bytes::from_static(&[0, 0, 0, 2, b'a', 0xff])).unwrap();
         assert_eq!(text, "a\u{fffd}");
+    }
+
+    /// What `new String(bytes, UTF_8)` of Java 17 makes of these, as UTF-8.
+    #[test]
+    fn replacement_characters_are_as_many_as_in_java() {
+        let cases: [(&[u8], &str); 8] = [
+            (b"\xed\xa0\xbd\xed\xb8\x80", "\u{fffd}\u{fffd}"),
+            (b"\xed\xa0\xbda", "\u{fffd}a"),
+            (b"\xed\xa0", "\u{fffd}"),
+            (b"\xed\xa0\xed", "\u{fffd}\u{fffd}"),
+            (b"\xed\xbf\xbfa\xff", "\u{fffd}a\u{fffd}"),
+            (b"\xed\x80", "\u{fffd}"),
+            (b"\xe0\x80\x80", "\u{fffd}\u{fffd}\u{fffd}"),
+            (b"\xc3\xa9\xf0\x9f\x98", "\u{e9}\u{fffd}"),
+        ];
+        for (raw, expected) in cases {
+            assert_eq!(String::from_bytes(raw.to_bytes()).as_deref(), Ok(expected), "{raw:02x?}");
+        }
     }
 
     #[test]

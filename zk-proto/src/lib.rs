@@ -11,6 +11,7 @@
 //! | [`ops`] | one file per operation: request, reply, opcode, and the rule the server follows |
 //! | [`connect`], [`header`], [`watch`] | the handshake, the headers, watch events and re-arming records |
 //! | [`txn`], [`storage`] | transactions as they are logged; log and snapshot layouts |
+//! | [`quorum`] | packets between the servers of an ensemble |
 
 #[macro_use]
 pub mod jute;
@@ -24,6 +25,7 @@ pub mod header;
 pub mod limits;
 pub mod ops;
 pub mod path;
+pub mod quorum;
 pub mod stat;
 pub mod storage;
 pub mod txn;

@@ -9,6 +9,10 @@ pub const PASSWORD_BYTES: usize = 16;
 /// Elements reserved ahead while a vector is decoded, whatever its declared length says.
 pub const VECTOR_RESERVE_MAX: usize = 1024;
 
+/// Bytes of memory that decoding may take up for each byte of input, in the list that holds the decoded items; twice
+/// that while the list grows. Held at compile time.
+pub const MEMORY_PER_INPUT_BYTE_MAX: usize = 16;
+
 /// Sub-operations of one multi accepted by the decoder. Each takes at least 9 bytes of a bounded frame, so this
 /// only matters for callers that raise the frame limit.
 pub const MULTI_OPS_MAX: usize = 1_000_000;

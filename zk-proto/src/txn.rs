@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::acl::Acl;
 use crate::error::ErrorCode;
-use crate::jute::{Decode, DecodeError, Encode, Reader};
+use crate::jute::{Decode, DecodeError, Encode, Reader, assert_bounded};
 use crate::ops::OpCode;
 use crate::zxid::{SessionId, Zxid};
 
@@ -146,7 +146,7 @@ pub enum Txn {
     SetAcl(SetAclTxn),
     Check(CheckVersionTxn),
     CreateSession(CreateSessionTxn),
-    /// The paths may be absent in logs of versions before 3.6: then the session's ephemerals go all the same.
+    /// The paths may be absent, as in logs of versions before 3.6: then the session's ephemerals go all the same.
     CloseSession(Option<CloseSessionTxn>),
     Multi(Vec<Self>),
     /// A request that failed its checks: consumes its zxid and tells the client why. A failed multi
@@ -221,7 +221,8 @@ impl Txn {
             OpCode::Error => Self::Error(r.read()?),
             OpCode::Check if inside_multi => Self::Check(r.read()?),
             OpCode::Multi if !inside_multi => {
-                let count: i32 = r.read()?;
+                const { assert_bounded::<Self>(PART_BYTES_MIN) };
+                let count = r.length(PART_BYTES_MIN)?.unwrap_or_default();
                 let mut parts = Vec::new();
                 for _ in 0..count {
                     let op = r.read()?;
@@ -235,6 +236,9 @@ impl Txn {
     }
 }
 
+/// The fewest bytes of a part of a multi: its type and its length.
+const PART_BYTES_MIN: usize = 8;
+
 /// Logs of versions before 3.4 lack the parent's counter (CreateTxnV0): the input ends there.
 fn decode_create(r: &mut Reader) -> Result<CreateTxn, DecodeError> {
     Ok(CreateTxn {
@@ -246,10 +250,19 @@ fn decode_create(r: &mut Reader) -> Result<CreateTxn, DecodeError> {
     })
 }
 
-/// Versions before 3.6 logged no paths. One of them never wrote a digest either, so an empty rest is the only
-/// sign needed.
+/// Versions before 3.6 logged no paths and no digest; later ones with `zookeeper.closeSessionTxn.enabled=false` no
+/// paths but a digest. That is told from a list by its length: a list of that length that begins with 2, the
+/// digest's version, could only hold two empty paths.
 fn decode_close_session(r: &mut Reader) -> Result<Option<CloseSessionTxn>, DecodeError> {
-    if r.is_empty() { Ok(None) } else { r.read().map(Some) }
+    let before = r.clone();
+    match r.read() {
+        Ok(paths) => Ok(Some(paths)),
+        Err(_) if before.is_empty() || before.remaining() == TxnDigest::MIN_BYTES => {
+            *r = before;
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
 }
 
 record! {
@@ -374,6 +387,26 @@ mod tests {
         assert!(matches!(old.txn, Txn::Create(CreateTxn { parent_cversion: -1, .. })));
         let closed = entry(Txn::CloseSession(None)).to_bytes();
         assert_eq!(TxnEntry::from_bytes(closed).unwrap().txn, Txn::CloseSession(None));
+    }
+
+    /// Java with `zookeeper.closeSessionTxn.enabled=false` writes a digest behind nothing.
+    #[test]
+    fn a_close_of_a_session_without_paths_may_have_a_digest() {
+        let mut closed = entry(Txn::CloseSession(None));
+        closed.digest = Some(TxnDigest { version: 2, tree_digest: 0x7_eefc_e123 });
+        assert_eq!(TxnEntry::from_bytes(closed.to_bytes()), Ok(closed));
+    }
+
+    #[test]
+    fn the_count_of_a_multi_is_checked_against_what_is_there() {
+        for count in [-2, i32::MIN, 3, i32::MAX] {
+            let mut bytes = BytesMut::from(entry(Txn::Multi(Vec::new())).to_bytes().as_ref());
+            bytes.truncate(32);
+            count.encode(&mut bytes);
+            bytes.extend_from_slice(&[0; 16]);
+            let read = TxnEntry::from_bytes(bytes.freeze());
+            assert_eq!(read, Err(DecodeError::BadLength { declared: count, left: 16 }));
+        }
     }
 
     #[test]

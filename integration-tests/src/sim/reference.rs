@@ -58,7 +58,7 @@ impl Reference {
         {
             // Java made these before it counted; its formula for cversion then shows it.
             let stat = Stat { num_children: children, cversion: -children, aversion, ..Stat::default() };
-            nodes.insert(path.to_owned(), Node { data: None, stat, created: 0 });
+            nodes.insert(path.to_owned(), Node { data: Some(Bytes::new()), stat, created: 0 });
         }
         Self { nodes, sessions: BTreeSet::new(), effects: Vec::new() }
     }

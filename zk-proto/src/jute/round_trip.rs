@@ -2,7 +2,7 @@
 //! panic; and so are arbitrary bytes.
 
 use super::sample::{Gen, Sample};
-use crate::{acl, connect, header, ops, stat, storage, txn, watch};
+use crate::{acl, connect, header, ops, quorum, stat, storage, txn, watch};
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -85,6 +85,8 @@ every_record!(
     ops::watches::AddWatchRequest,
     ops::watches::ErrorResponse,
     ops::watches::WatchesRequest,
+    quorum::LearnerInfo,
+    quorum::QuorumPacket,
     stat::Stat,
     stat::StatPersisted,
     storage::log::FileHeader,

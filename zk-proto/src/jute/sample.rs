@@ -55,6 +55,12 @@ impl Sample for String {
     }
 }
 
+impl Sample for Option<String> {
+    fn sample(g: &mut Gen) -> Self {
+        (g.below(4) > 0).then(|| String::sample(g))
+    }
+}
+
 impl Sample for Bytes {
     fn sample(g: &mut Gen) -> Self {
         let len = [0, 1, 7, 300][g.below(4)];

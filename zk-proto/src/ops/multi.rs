@@ -12,7 +12,7 @@ use super::data::{
 use super::delete::DeleteRequest;
 use super::watches::ErrorResponse;
 use crate::error::ErrorCode;
-use crate::jute::{Decode, DecodeError, Encode, Reader};
+use crate::jute::{Decode, DecodeError, Encode, Reader, assert_bounded};
 use crate::limits::MULTI_OPS_MAX;
 
 record! {
@@ -146,6 +146,7 @@ impl Encode for MultiRequest {
 impl Decode for MultiRequest {
     const MIN_BYTES: usize = MultiHeader::MIN_BYTES;
     fn decode(r: &mut Reader) -> Result<Self, DecodeError> {
+        const { assert_bounded::<MultiOp>(MultiHeader::MIN_BYTES + GetDataRequest::MIN_BYTES) };
         let mut ops: Vec<MultiOp> = Vec::new();
         loop {
             let header: MultiHeader = r.read()?;
@@ -235,6 +236,7 @@ impl Encode for MultiResponse {
 impl Decode for MultiResponse {
     const MIN_BYTES: usize = MultiHeader::MIN_BYTES;
     fn decode(r: &mut Reader) -> Result<Self, DecodeError> {
+        const { assert_bounded::<MultiResult>(MultiHeader::MIN_BYTES) };
         let mut results = Vec::new();
         loop {
             let header: MultiHeader = r.read()?;

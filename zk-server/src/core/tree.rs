@@ -157,13 +157,15 @@ impl Tree {
     pub fn initial(seed: u64) -> Self {
         let mut tree = Self::empty(seed);
         let zero = StatPersisted::default();
+        // Empty, not null: Curator's EnsembleTracker stumbles over a null configuration.
+        let empty: Data = Some([].into());
         for path in ["/", "/zookeeper", "/zookeeper/quota"] {
-            tree.insert(path, ZNode { data: None, acl: OPEN_ACL, children: 0, stat: zero });
+            tree.insert(path, ZNode { data: empty.clone(), acl: OPEN_ACL, children: 0, stat: zero });
         }
         let acl = tree.acls.retain(&Acl::read_only());
         // Java sets this ACL with version -1, and it shows.
         let stat = StatPersisted { aversion: -1, ..zero };
-        tree.insert("/zookeeper/config", ZNode { data: None, acl, children: 0, stat });
+        tree.insert("/zookeeper/config", ZNode { data: empty, acl, children: 0, stat });
         tree
     }
 
@@ -463,6 +465,7 @@ mod tests {
     fn the_first_tree_is_javas() {
         let tree = Tree::initial(1);
         assert_eq!(tree.digest(), 1_371_985_504);
+        assert_eq!(tree.get("/zookeeper/config").unwrap().data.as_deref(), Some(&[][..]));
         assert_eq!(tree.children("/zookeeper").collect::<Vec<_>>(), ["config", "quota"]);
         assert_eq!(tree.get("/").unwrap().stat().num_children, 1);
         assert_eq!(tree.get("/").unwrap().stat().cversion, -1);
