@@ -205,8 +205,7 @@ impl Client {
             Err(failure) => k.note(format_args!("c{} end {} {failure:?}", self.who, op.0)),
         }
         let order = k.history.order();
-        let session = self.core.session().map(|info| info.id);
-        let end = End { order, session, result, watching, call: self.answered };
+        let end = End { order, result, watching, call: self.answered };
         match k.history.operations.get_mut(&(self.who, op)) {
             Some(operation) if operation.end.is_none() => {
                 operation.end = Some(end);
@@ -241,7 +240,9 @@ impl Client {
     }
 
     fn note_received(&mut self, k: &mut Kernel, link: LinkId, frame: Bytes) {
-        let Some(session) = self.session else { return self.note_greeting(k, link, frame) };
+        if self.session.is_none() {
+            return self.note_greeting(k, link, frame);
+        }
         let mut reader = Reader::new(frame);
         let Ok(header) = reader.read::<ReplyHeader>() else {
             return k.violated("protocol", "a frame of the server has no header".to_owned());
@@ -255,7 +256,7 @@ impl Client {
             };
             let WatcherEvent { event_type, path, .. } = event;
             let zxid = header.zxid;
-            return k.history.notices.push(Notice { session, link, order, zxid, event_type, path });
+            return k.history.notices.push(Notice { link, order, zxid, event_type, path });
         }
         if header.xid <= 0 {
             return;
@@ -289,6 +290,6 @@ impl Client {
         let again = *times > 1;
         k.counters.resumed += u64::from(again);
         let order = k.history.order();
-        k.history.established.push(Established { who: self.who, session, link, order, again });
+        k.history.established.push(Established { who: self.who, order, again });
     }
 }

@@ -90,12 +90,9 @@ impl Contender {
         if self.place.as_ref().is_some_and(|p| p.drop_at.is_some_and(|at| at <= k.now)) {
             self.give_up(k, client);
         }
-        if let Some(place) = &mut self.place {
-            if place.verify_at.is_some_and(|at| at <= k.now) {
-                place.verify_at = None;
-                self.hear(k, client);
-                self.input(k, client, Input::Connected);
-            }
+        if self.place.as_mut().and_then(|p| p.verify_at.take_if(|at| *at <= k.now)).is_some() {
+            self.hear(k, client);
+            self.input(k, client, Input::Connected);
         }
         if self.place.as_ref().and_then(|p| p.core.deadline()).is_some_and(|at| at <= k.now) {
             self.hear(k, client);

@@ -48,7 +48,6 @@ pub(super) struct Answer {
 /// A watch event as it arrived; its zxid is -1 when it tells what was missed.
 #[derive(Debug)]
 pub(super) struct Notice {
-    pub(super) session: SessionId,
     pub(super) link: LinkId,
     pub(super) order: Order,
     pub(super) zxid: Zxid,
@@ -68,7 +67,6 @@ pub(super) struct Operation {
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) order: Order,
-    pub(super) session: Option<SessionId>,
     pub(super) result: Result<Reply, Failure>,
     pub(super) watching: bool,
     /// The call whose answer arrived at this moment.
@@ -99,8 +97,6 @@ pub(super) enum Heard {
 #[derive(Debug)]
 pub(super) struct Established {
     pub(super) who: Who,
-    pub(super) session: SessionId,
-    pub(super) link: LinkId,
     pub(super) order: Order,
     pub(super) again: bool,
 }

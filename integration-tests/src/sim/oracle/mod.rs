@@ -4,6 +4,7 @@
 //!
 //! | file | property |
 //! |---|---|
+//! | `completion` | an operation ends with the answer to its own request |
 //! | `durability` | P1, P2, P8: every acknowledged write is in the log, with the zxid it was told, and only once |
 //! | `fifo` | P4: a session's replies come in the order of its requests, and zxids never fall |
 //! | `real_time` | P3, P14: who asks later sees no earlier state; `sync` leaves no write of the session behind |
@@ -12,6 +13,7 @@
 //! | `mutual_exclusion` | one holder at a time, in order, and nothing left behind (spec/recipes.md, c.8) |
 //! | `sessions` | P13: nobody expires early, everybody gone does, and nothing outlives its session |
 
+mod completion;
 mod durability;
 mod exact;
 mod fifo;
@@ -46,6 +48,7 @@ fn all(k: &mut Kernel, node: &Node, live: &[SessionId], options: &Options) -> Ve
     let (history, counters) = (&k.history, &mut k.counters);
     durability::check(history, counters)?;
     fifo::check(history)?;
+    completion::check(history)?;
     real_time::check(history, counters)?;
     let replayed = exact::check(history, counters)?;
     exact::final_tree(&replayed, node)?;

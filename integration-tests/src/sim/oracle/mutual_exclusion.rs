@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use zk_client::EventType;
+use zk_client::{EventType, SessionId};
+use zk_proto::txn::Txn;
 
 use super::exact::Replayed;
 use super::{Verdict, violated};
 use crate::sim::contender::LOCK;
-use crate::sim::history::{Heard, History, Holding};
+use crate::sim::history::{Heard, History, Holding, Who};
 
 const NAME: &str = "mutual exclusion";
 
@@ -25,13 +26,10 @@ pub(super) fn check(history: &History, replayed: &Replayed) -> Verdict {
                 say(format!("granted at {:?}, held by {by} until {free:?}", holding.from)),
             );
         }
-        if let Some(before) = before {
-            if holding.czxid <= before.czxid || holding.sequence.0 <= before.sequence.0 {
-                return violated(
-                    NAME,
-                    say(format!("granted after {} of client {}", before.path, before.who)),
-                );
-            }
+        if let Some(before) = before
+            && (holding.czxid <= before.czxid || holding.sequence.0 <= before.sequence.0)
+        {
+            return violated(NAME, say(format!("granted after {} of client {}", before.path, before.who)));
         }
         free = free.max(holding.end.unwrap_or(Duration::MAX).min(holding.until));
         before = Some(holding);
@@ -42,20 +40,26 @@ pub(super) fn check(history: &History, replayed: &Replayed) -> Verdict {
     if left.is_empty() { Ok(()) } else { violated(NAME, format!("left behind: {left:?}")) }
 }
 
-/// The end of a contender wakes nobody but the one behind it.
+/// The end of a contender wakes nobody but the one behind it. Its owner may hear of it as well.
 fn one_wake(history: &History) -> Verdict {
-    let mut woken: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
+    let who: BTreeMap<SessionId, Who> = history.calls.iter().map(|call| (call.session, call.who)).collect();
+    let mut owners: BTreeMap<&str, Who> = BTreeMap::new();
+    for entry in history.log.values() {
+        if let (Txn::Create2(made), Some(who)) = (&entry.txn, who.get(&entry.header.client_id)) {
+            owners.insert(&made.path, *who);
+        }
+    }
+    let mut woken: BTreeMap<&str, BTreeSet<Who>> = BTreeMap::new();
     for (_, who, heard) in &history.heard {
         if let Heard::Fired(_, event) = heard
             && event.event_type == EventType::NodeDeleted
             && event.path.starts_with(LOCK)
-            && event.path.len() > LOCK.len()
+            && owners.get(event.path.as_str()).is_some_and(|owner| owner != who)
         {
             woken.entry(&event.path).or_default().insert(*who);
         }
     }
-    // Its owner may hear of it as well.
-    match woken.iter().find(|(_, who)| who.len() > 2) {
+    match woken.iter().find(|(_, who)| who.len() > 1) {
         Some((path, who)) => violated(NAME, format!("the end of {path} woke clients {who:?}")),
         None => Ok(()),
     }
