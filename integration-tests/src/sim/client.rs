@@ -10,7 +10,7 @@ use zk_client::{SessionId, SessionState};
 use zk_proto::connect::ConnectResponse;
 use zk_proto::header::{ReplyHeader, RequestHeader, XID_NOTIFICATION};
 use zk_proto::limits::FRAME_BYTES_DEFAULT;
-use zk_proto::{Decode as _, Reader, WatcherEvent, Zxid, frame};
+use zk_proto::{Decode as _, Reader, WatcherEvent, frame};
 
 use super::history::{Answer, Call, End, Established, Heard, Notice, Operation, Who};
 use super::kernel::Kernel;
@@ -45,6 +45,8 @@ pub(super) struct Client {
     flying: VecDeque<usize>,
     answered: Option<usize>,
     tick_at: Option<Duration>,
+    /// No new work is begun.
+    pub(super) winding_down: bool,
     pub(super) told: VecDeque<Told>,
 }
 
@@ -63,6 +65,7 @@ impl Client {
             flying: VecDeque::new(),
             answered: None,
             tick_at: None,
+            winding_down: false,
             told: VecDeque::new(),
         }
     }
@@ -75,6 +78,13 @@ impl Client {
         let operation = Operation { who: self.who, request: kept, end: None };
         k.history.operations.insert((self.who, op), operation);
         op
+    }
+
+    /// Nobody waits for a watch any more.
+    pub(super) fn forget(&mut self, k: &mut Kernel, watch: OpId) {
+        self.core.forget(watch);
+        let order = k.history.order();
+        k.history.forgotten.insert((self.who, watch), order);
     }
 
     /// Lets the core act on whatever has changed, and sends what it has to send.
@@ -195,8 +205,7 @@ impl Client {
             Err(failure) => k.note(format_args!("c{} end {} {failure:?}", self.who, op.0)),
         }
         let order = k.history.order();
-        let session = self.core.session().map(|info| info.id);
-        let end = End { order, session, result, watching, call: self.answered };
+        let end = End { order, result, watching, call: self.answered };
         match k.history.operations.get_mut(&(self.who, op)) {
             Some(operation) if operation.end.is_none() => {
                 operation.end = Some(end);
@@ -231,7 +240,9 @@ impl Client {
     }
 
     fn note_received(&mut self, k: &mut Kernel, link: LinkId, frame: Bytes) {
-        let Some(session) = self.session else { return self.note_greeting(k, link, frame) };
+        if self.session.is_none() {
+            return self.note_greeting(k, link, frame);
+        }
         let mut reader = Reader::new(frame);
         let Ok(header) = reader.read::<ReplyHeader>() else {
             return k.violated("protocol", "a frame of the server has no header".to_owned());
@@ -245,7 +256,7 @@ impl Client {
             };
             let WatcherEvent { event_type, path, .. } = event;
             let zxid = header.zxid;
-            return k.history.notices.push(Notice { session, link, order, zxid, event_type, path });
+            return k.history.notices.push(Notice { link, order, zxid, event_type, path });
         }
         if header.xid <= 0 {
             return;
@@ -279,11 +290,6 @@ impl Client {
         let again = *times > 1;
         k.counters.resumed += u64::from(again);
         let order = k.history.order();
-        k.history.established.push(Established { who: self.who, session, link, order, again });
-    }
-
-    /// The last zxid this client has seen in a reply.
-    pub(super) fn last_zxid(&self) -> Zxid {
-        self.core.last_zxid()
+        k.history.established.push(Established { who: self.who, order, again });
     }
 }

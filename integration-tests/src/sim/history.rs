@@ -8,6 +8,7 @@ use bytes::Bytes;
 use zk_client::core::{Failure, OpId, Reply, Request};
 use zk_client::{ErrorCode, EventType, SessionId, WatchedEvent, Zxid};
 use zk_proto::txn::TxnEntry;
+use zk_recipes::sequence::Sequence;
 
 use super::network::LinkId;
 
@@ -47,7 +48,6 @@ pub(super) struct Answer {
 /// A watch event as it arrived; its zxid is -1 when it tells what was missed.
 #[derive(Debug)]
 pub(super) struct Notice {
-    pub(super) session: SessionId,
     pub(super) link: LinkId,
     pub(super) order: Order,
     pub(super) zxid: Zxid,
@@ -67,7 +67,6 @@ pub(super) struct Operation {
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) order: Order,
-    pub(super) session: Option<SessionId>,
     pub(super) result: Result<Reply, Failure>,
     pub(super) watching: bool,
     /// The call whose answer arrived at this moment.
@@ -98,10 +97,22 @@ pub(super) enum Heard {
 #[derive(Debug)]
 pub(super) struct Established {
     pub(super) who: Who,
-    pub(super) session: SessionId,
-    pub(super) link: LinkId,
     pub(super) order: Order,
     pub(super) again: bool,
+}
+
+/// A time in which a client took itself for the holder of the lock.
+#[derive(Debug)]
+pub(super) struct Holding {
+    pub(super) who: Who,
+    pub(super) path: String,
+    pub(super) czxid: Zxid,
+    pub(super) sequence: Sequence,
+    pub(super) from: Duration,
+    /// The local deadline of the session: whoever looks at the clock knows that it is over.
+    pub(super) until: Duration,
+    /// When it was released, or told to be lost.
+    pub(super) end: Option<Duration>,
 }
 
 /// Everything that was recorded.
@@ -115,6 +126,9 @@ pub(super) struct History {
     pub(super) established: Vec<Established>,
     /// Handshakes that reached the server, with the session they ask for.
     pub(super) claims: Vec<(LinkId, SessionId)>,
+    /// Watches that nobody waits for any more.
+    pub(super) forgotten: BTreeMap<(Who, OpId), Order>,
+    pub(super) holdings: Vec<Holding>,
     /// Sessions that a client was told are over.
     pub(super) told_expired: Vec<(Order, SessionId)>,
     /// When the server took a whole frame of a session.

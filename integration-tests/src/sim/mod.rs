@@ -10,6 +10,7 @@
 //! | `network`, `faults` | connections as pipes of bytes; what goes wrong |
 //! | `server`, `recovery` | the server's cores on a memory disk; what a restart brings back |
 //! | `client`, `workload` | a client's core on the network; what its application does |
+//! | `contender`, `lock_requests`, `leftovers` | a lock's core on a client's core, and what it leaves behind |
 //! | `history` | what could be seen from outside |
 //! | `reference`, `oracle` | an independent tree; one file for each property that is checked over the history |
 //! | [`report`] | how a simulation ended |
@@ -18,10 +19,13 @@ pub mod options;
 pub mod report;
 
 mod client;
+mod contender;
 mod draw;
 mod faults;
 mod history;
 mod kernel;
+mod leftovers;
+mod lock_requests;
 mod network;
 mod oracle;
 mod recovery;

@@ -182,7 +182,7 @@ impl Network {
             pipe.broken |= k.draw.chance(1, 2);
             if end == End::Server && !pipe.broken {
                 // Sent again and again by the network, they arrive after the client has gone on elsewhere.
-                pipe.held = k.now + k.draw.mostly_short(Duration::from_secs(2));
+                pipe.held = k.now + k.draw.between(Duration::ZERO, Duration::from_millis(400));
             }
             let learn = k.now + k.draw.mostly_short(Duration::from_millis(1_500));
             // An end that hears nothing of it must find out by silence.

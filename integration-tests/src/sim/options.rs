@@ -37,7 +37,7 @@ pub struct Options {
     pub act: Duration,
     /// Longest time between two faults.
     pub fault: Duration,
-    /// How often each kind of fault is drawn, in the order of [`super::faults::Fault`].
+    /// How often each kind of fault is drawn, in the order of `faults::FAULTS`.
     pub weights: [u64; 7],
     /// Transactions between snapshots.
     pub snap_count: u64,

@@ -80,7 +80,9 @@ impl Reference {
         }
         match request {
             Request::Create(r) => self.create(at, r).map(|(path, _)| Shown::Path(path)),
-            Request::Create2(r) => self.create(at, r).map(|(path, stat)| Shown::Made(path, stat)),
+            Request::Create2(r) | Request::CreateContainer(r) => {
+                self.create(at, r).map(|(path, stat)| Shown::Made(path, stat))
+            }
             Request::Delete(r) => self.delete(at, &r.path, r.version),
             Request::SetData(r) => self.set(at, &r.path, r.data.as_ref(), r.version),
             Request::Multi(r) => Ok(self.multi(at, &r.ops)),

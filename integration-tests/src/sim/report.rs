@@ -89,7 +89,11 @@ counters! {
     catch_ups,
     /// Watches whose event was due and came.
     watches_due,
-    /// Syncs checked to be barriers.
+    /// Locks granted.
+    grants,
+    /// Locks lost while held.
+    locks_lost,
+    /// Syncs behind a lost write, checked to be barriers.
     barriers,
 }
 

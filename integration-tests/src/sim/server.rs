@@ -47,6 +47,8 @@ pub(super) fn wall_ms(now: Duration) -> i64 {
 pub(super) enum Turn {
     /// The node takes what is in its inbox.
     Inbox,
+    /// A connection's task has been woken.
+    Task(LinkId),
     /// The log's thread has synced.
     Synced,
     /// A snapshot is on the disk.
@@ -229,8 +231,12 @@ impl Server {
         }
         let Some(running) = &mut self.running else { return };
         match turn {
-            Turn::Inbox => {
-                running.inbox_due = false;
+            // Whatever wakes the node, it takes what has come before it looks at the clock.
+            Turn::Inbox | Turn::Tick => {
+                match turn {
+                    Turn::Inbox => running.inbox_due = false,
+                    _ => running.tick_at = None,
+                }
                 while let Some(work) = running.inbox.pop_front() {
                     if matches!(work, Work::Snapshot) && running.frozen.is_none() {
                         running.frozen = Some(running.node.freeze());
@@ -241,12 +247,9 @@ impl Server {
                     }
                 }
                 running.node.tick(clock(k.now));
-                running.wake_all(k, network, life, self.options.inbox);
+                running.wake_all(k, life, self.options.inbox);
             }
-            Turn::Tick => {
-                running.tick_at = None;
-                running.node.tick(clock(k.now));
-            }
+            Turn::Task(link) => running.pump(k, network, *link, life, self.options.inbox),
             Turn::Synced => {
                 let last = running.syncing.take();
                 let synced = running.log.sync();
@@ -341,11 +344,13 @@ impl Running {
         true
     }
 
-    fn wake_all(&mut self, k: &mut Kernel, network: &mut Network, life: u64, inbox: Duration) {
-        let woken: Vec<LinkId> =
-            self.peers.iter().filter(|(_, p)| p.woken.0.load(Ordering::Relaxed)).map(|(id, _)| *id).collect();
-        for link in woken {
-            self.pump(k, network, link, life, inbox);
+    /// Tasks that were woken have their turns after drawn times, as the node has with its inbox.
+    fn wake_all(&mut self, k: &mut Kernel, life: u64, inbox: Duration) {
+        for (link, peer) in &self.peers {
+            if peer.woken.0.swap(false, Ordering::Relaxed) {
+                let wait = Duration::from_micros(k.draw.below(micros(inbox) + 1));
+                k.after(wait, Event::Server { life, turn: Turn::Task(*link) });
+            }
         }
     }
 

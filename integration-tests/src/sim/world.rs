@@ -11,6 +11,7 @@ use zk_proto::ops::create::{Create2Response, CreateRequest, CreateResponse};
 use zk_proto::ops::data::GetDataRequest;
 
 use super::client::{Client, Told};
+use super::contender::Contender;
 use super::faults::{self, Fault};
 use super::history::Who;
 use super::kernel::Kernel;
@@ -28,6 +29,8 @@ const STEPS_MAX: u64 = 2_000_000;
 /// Time after the healing, besides six session timeouts, within which everybody must have been served. A
 /// partition may last for three timeouts.
 const SERVED_WITHIN: Duration = Duration::from_secs(10);
+/// Pauses between two attempts at the lock, in pauses between operations.
+const LOCK_PAUSE: u32 = 4;
 /// Wait before a last write or read that failed is tried again.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// Operations sent at once, at most.
@@ -44,6 +47,8 @@ pub(super) enum Event {
     Dialled { link: LinkId },
     /// A client's core wants a look at the clock.
     Tick { slot: usize },
+    /// A contender wants a look at the clock.
+    Look { slot: usize },
     /// A client's application does something.
     Act { slot: usize },
     /// A client process begins in place of one that has ended.
@@ -67,6 +72,7 @@ pub(super) enum Event {
 struct Slot {
     client: Client,
     workload: Workload,
+    contender: Contender,
     paused: Duration,
     last: Last,
 }
@@ -129,13 +135,15 @@ impl World {
         self.server.start(k);
         for slot in 0..CLIENTS {
             let client = self.new_client(k, slot);
-            let slot =
-                Slot { client, workload: Workload::default(), paused: Duration::ZERO, last: Last::NotYet };
+            let contender = Contender::new(k, self.options.act * LOCK_PAUSE);
+            let workload = Workload::default();
+            let slot = Slot { client, workload, contender, paused: Duration::ZERO, last: Last::NotYet };
             self.slots.push(slot);
         }
         for slot in 0..CLIENTS {
             self.drive(k, slot);
             k.at(Duration::ZERO, Event::Act { slot });
+            k.at(Duration::ZERO, Event::Look { slot });
         }
         let first = faults::wait(&mut k.draw, &self.options);
         k.at(first, Event::Fault);
@@ -154,7 +162,7 @@ impl World {
             Event::Deliver { link, to, .. } => (*link, *to),
             Event::Learn { link, end } => (*link, *end),
             Event::Dialled { link } => (*link, End::Client),
-            Event::Tick { slot } | Event::Act { slot } => return paused(*slot),
+            Event::Tick { slot } | Event::Look { slot } | Event::Act { slot } => return paused(*slot),
             _ => return None,
         };
         match (self.network.blocked(link, end, k.now), end) {
@@ -196,13 +204,20 @@ impl World {
                 self.with(k, slot, |client, k, network| client.dialled(k, network, link, taken));
             }
             Event::Tick { slot } => self.with(k, slot, Client::tick),
+            Event::Look { slot } => self.look(k, slot),
             Event::Act { slot } => self.act(k, slot),
             Event::Begin { slot } => {
                 let client = self.new_client(k, slot);
+                let contender = Contender::new(k, self.options.act * LOCK_PAUSE);
                 if let Some(place) = self.slots.get_mut(slot) {
-                    place.client = client;
+                    (place.client, place.contender) = (client, contender);
+                    if self.healed {
+                        place.client.winding_down = true;
+                        place.contender.wind_down();
+                    }
                 }
                 self.drive(k, slot);
+                k.after(Duration::ZERO, Event::Look { slot });
                 k.after(Duration::ZERO, Event::Last { slot });
             }
             Event::Last { slot } => self.begin_last(k, slot),
@@ -229,13 +244,34 @@ impl World {
     fn hear(&mut self, k: &mut Kernel, slot: usize) {
         while let Some(told) = self.slots.get_mut(slot).and_then(|place| place.client.told.pop_front()) {
             match told {
-                Told::Ended(op) => self.ended(k, slot, op),
+                Told::Ended(op) => {
+                    self.with_contender(k, slot, |c, k, client| c.ended(k, client, op));
+                    self.ended(k, slot, op);
+                }
                 Told::Stopped => {
                     let wait = k.draw.mostly_short(Duration::from_secs(1));
                     k.after(wait, Event::Begin { slot });
                 }
-                Told::Fired(_) | Told::State(_) => {}
+                Told::Fired(ops) => self.with_contender(k, slot, |c, k, client| c.fired(k, client, &ops)),
+                Told::State(state) => self.with_contender(k, slot, |c, k, client| c.state(k, client, state)),
             }
+        }
+    }
+
+    fn look(&mut self, k: &mut Kernel, slot: usize) {
+        self.with_contender(k, slot, Contender::look);
+        self.hear(k, slot);
+    }
+
+    fn with_contender(
+        &mut self,
+        k: &mut Kernel,
+        slot: usize,
+        f: impl FnOnce(&mut Contender, &mut Kernel, &mut Client),
+    ) {
+        if let Some(place) = self.slots.get_mut(slot) {
+            f(&mut place.contender, k, &mut place.client);
+            place.client.drive(k, &mut self.network);
         }
     }
 
@@ -361,6 +397,10 @@ impl World {
         self.healed = true;
         self.server.heal();
         for slot in 0..CLIENTS {
+            if let Some(place) = self.slots.get_mut(slot) {
+                place.client.winding_down = true;
+                place.contender.wind_down();
+            }
             k.after(Duration::ZERO, Event::Last { slot });
         }
         k.after(SERVED_WITHIN + self.options.timeout * 6, Event::Finish);
@@ -371,6 +411,10 @@ impl World {
         for place in &self.slots {
             if place.last != Last::Done {
                 let why = format!("client {} has no answer to its last operations", place.client.who);
+                k.violated("liveness", why);
+            }
+            if !place.contender.is_idle() {
+                let why = format!("client {} still waits for the lock, or cleans up", place.client.who);
                 k.violated("liveness", why);
             }
         }

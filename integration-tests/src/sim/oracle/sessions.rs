@@ -11,7 +11,6 @@ use super::exact::Replayed;
 use super::{Verdict, violated};
 use crate::sim::history::History;
 use crate::sim::options::Options;
-use crate::sim::report::Counters;
 use crate::sim::server::wall_ms;
 
 const NAME: &str = "sessions";
@@ -21,7 +20,6 @@ pub(super) fn check(
     replayed: &Replayed,
     live: &[SessionId],
     options: &Options,
-    _counters: &mut Counters,
 ) -> Verdict {
     let mut given = BTreeSet::new();
     for entry in history.log.values() {

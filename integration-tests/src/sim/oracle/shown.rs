@@ -14,7 +14,7 @@ use crate::sim::reference::Shown;
 pub(super) fn decode(request: &Request, body: Bytes) -> Result<Shown, DecodeError> {
     Ok(match request {
         Request::Create(_) => Shown::Path(CreateResponse::from_bytes(body)?.path),
-        Request::Create2(_) => {
+        Request::Create2(_) | Request::CreateContainer(_) => {
             let r = Create2Response::from_bytes(body)?;
             Shown::Made(r.path, r.stat)
         }

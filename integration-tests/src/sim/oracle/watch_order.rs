@@ -53,7 +53,7 @@ struct Watch<'a> {
 }
 
 pub(super) fn check(history: &History, replayed: &Replayed, counters: &mut Counters) -> Verdict {
-    on_the_wire(history)?;
+    on_the_wire(history, replayed)?;
     let mut fired: BTreeMap<(Who, OpId), (Order, &WatchedEvent)> = BTreeMap::new();
     let mut lost: BTreeMap<Who, Vec<Order>> = BTreeMap::new();
     for (order, who, heard) in &history.heard {
@@ -79,7 +79,9 @@ pub(super) fn check(history: &History, replayed: &Replayed, counters: &mut Count
     }
     for ((who, op), operation) in &history.operations {
         let Some(watch) = watch_of(*who, *op, operation) else { continue };
+        let forgotten = history.forgotten.get(&(*who, *op)).copied();
         let ended = lost.get(who).and_then(|all| all.iter().find(|order| **order > watch.order).copied());
+        let ended = ended.into_iter().chain(forgotten).min();
         let replies = shown.get(who).map_or(&[][..], Vec::as_slice);
         one(history, replayed, &watch, fired.get(&(*who, *op)).copied(), ended, replies, counters)?;
     }
@@ -159,7 +161,7 @@ fn is_there(effects: &[(Zxid, EventType)], zxid: Zxid) -> bool {
 }
 
 /// On each connection: events in the order of their causes, and none behind a reply that shows its cause.
-fn on_the_wire(history: &History) -> Verdict {
+fn on_the_wire(history: &History, replayed: &Replayed) -> Verdict {
     let mut links = BTreeMap::new();
     for call in &history.calls {
         if let Some(answer) = &call.answer {
@@ -167,6 +169,10 @@ fn on_the_wire(history: &History) -> Verdict {
         }
     }
     for notice in history.notices.iter().filter(|notice| notice.zxid > Zxid::ZERO) {
+        let happened = replayed.effects.get(&notice.path);
+        if !happened.is_some_and(|all| all.contains(&(notice.zxid, notice.event_type))) {
+            return violated(NAME, format!("{notice:?} did not happen"));
+        }
         links.entry(notice.link).or_insert_with(Vec::new).push((notice.order, notice.zxid, true));
     }
     for (link, mut seen) in links {
