@@ -11,7 +11,7 @@ pub enum Playground {
     /// A connect string from the command line or `ZK_CONNECT`.
     Given(String),
     /// A server of its own, gone when this is dropped.
-    Embedded(EmbeddedServer),
+    Embedded(Box<EmbeddedServer>),
 }
 
 impl Playground {
@@ -22,7 +22,7 @@ impl Playground {
     pub async fn open(given: Option<String>) -> Result<Self, EmbedError> {
         Ok(match given {
             Some(hosts) => Self::Given(hosts),
-            None => Self::Embedded(EmbeddedServer::start().await?),
+            None => Self::Embedded(Box::new(EmbeddedServer::start().await?)),
         })
     }
 
