@@ -68,6 +68,7 @@ async fn one_at_a_time_in_order_and_tokens_rise() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_it_costs() {
     const CREATE2: i32 = 15;
+    const CREATE_CONTAINER: i32 = 19;
     const LIST: i32 = 12;
     const GET: i32 = 4;
     const DELETE: i32 = 2;
@@ -77,7 +78,7 @@ async fn what_it_costs() {
     let zk = client_with(&proxy.connect_string(), Duration::from_secs(10)).await;
     let lock = Lock::new(&zk, PATH);
     lock.acquire().await.unwrap().release().await.unwrap();
-    proxy.take_counts();
+    assert!(proxy.take_counts().0.contains(&CREATE_CONTAINER), "the parents are containers");
 
     let guard = lock.acquire().await.unwrap();
     // Its answer comes after that of the watch on the own node.
@@ -178,18 +179,23 @@ async fn a_guard_may_be_dropped_anywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_client_ends_when_only_recipes_are_gone() {
+async fn the_session_ends_with_the_last_guard() {
     let server = server().await;
     let observer = client(&server).await;
     let zk = client(&server).await;
     let guard = Lock::new(&zk, PATH).acquire().await.unwrap();
+    zk.create("/of-the-session", "").ephemeral().await.unwrap();
     drop(zk);
     assert!(guard.is_held());
     observer.create("/app/mark", "").await.unwrap();
     guard.transaction().unwrap().set("/app/mark", "x").commit().await.unwrap();
     drop(guard);
-    drop(soon(Lock::new(&observer, PATH).acquire()).await.unwrap());
-    children(&observer, PATH, 0).await;
+    soon(async {
+        while observer.exists("/of-the-session").await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
