@@ -5,6 +5,7 @@
 //! `ZK_CONNECT` names another, such as an Apache ZooKeeper.
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,17 @@ impl Narrator {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> ExitCode {
+    match tell().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("quickstart: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn tell() -> Result<(), Failure> {
     let playground = Playground::open(Arguments::parse().connect).await?;
     let hosts = playground.connect_string();
     let narrator = Narrator(Instant::now());

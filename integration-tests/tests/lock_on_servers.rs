@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-use integration_tests::peers::{JavaVersion, Peers, or_skip};
-use integration_tests::targets::{Failure, PATIENCE, Place, Target};
+use integration_tests::targets::{Failure, PATIENCE, Place};
 use tokio::time::timeout;
 use zk_client::Client;
 use zk_recipes::{Error, Lock, LossReason};
@@ -16,65 +15,13 @@ type Outcome = Result<(), Failure>;
 /// The lock all scenarios contend for.
 const PATH: &str = "/lock";
 
-macro_rules! scenarios {
-    ($($name:ident),* $(,)?) => {
-        mod embedded {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() -> super::Outcome {
-                    let target = super::Target::embedded().await?;
-                    super::$name(target.place(stringify!($name)).await?).await
-                }
-            )*
-        }
-
-        async fn all(target: Target) -> Outcome {
-            $(
-                let place = target.place(stringify!($name)).await?;
-                $name(place).await.map_err(|e| format!("{}: {e}", stringify!($name)))?;
-            )*
-            Ok(())
-        }
-    };
-}
-
-scenarios!(
+integration_tests::scenarios!(
     one_holder_at_a_time_and_tokens_rise,
     a_lock_that_is_held_is_not_waited_for,
     what_is_dropped_leaves_nothing_behind,
     a_lost_session_is_a_lost_lock,
     a_deleted_node_is_a_lost_lock,
 );
-
-async fn on_java(version: JavaVersion) -> Outcome {
-    let Some(peers) = or_skip(Peers::find())? else { return Ok(()) };
-    if !peers.versions().any(|v| v == version) {
-        println!("skipped: no Apache ZooKeeper {version:?} on this machine");
-        return Ok(());
-    }
-    all(Target::java(&peers, version)?).await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_apache_zookeeper_3_8() -> Outcome {
-    on_java(JavaVersion::V3_8).await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_apache_zookeeper_3_9() -> Outcome {
-    on_java(JavaVersion::V3_9_5).await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_the_given_server() -> Outcome {
-    match Target::given() {
-        Some(target) => all(target).await,
-        None => {
-            println!("skipped: ZK_CONNECT is not set");
-            Ok(())
-        }
-    }
-}
 
 async fn contenders(zk: &Client) -> Result<usize, Failure> {
     match zk.get_children(PATH).await {

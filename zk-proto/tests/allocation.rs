@@ -5,6 +5,13 @@
 //! rest: a count that the input cannot hold is refused before anything is reserved, and the densest input there is
 //! stays within the bound.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
 use bytes::{BufMut, Bytes, BytesMut};
 use std::fmt::Debug;
 use zk_proto::ops::acl::GetAclResponse;

@@ -12,6 +12,7 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::time::Instant;
 
 use support::{children, client, client_with, dropped_after, server, soon};
 use zk_client::{Client, CreateMode, SessionState};
@@ -254,8 +255,10 @@ async fn expiry_ends_the_holder_and_requeues_the_waiter() {
     children(&other, PATH, 2).await;
     let old = two.session_id().unwrap();
     assert!(server.expire_session(old).await);
-    let tail = children(&other, PATH, 2).await;
-    assert!(tail.iter().any(|name| name.ends_with("-lock-0000000002")), "{tail:?}");
+    soon(async {
+        while !children(&other, PATH, 2).await.iter().any(|name| name.ends_with("-lock-0000000002")) {}
+    })
+    .await;
 
     assert!(guard.is_held());
     assert!(server.expire_session(guard.session()).await);
@@ -327,14 +330,20 @@ async fn the_local_deadline_comes_before_the_servers() {
     let zk = client_with(&proxy.connect_string(), Duration::from_millis(1500)).await;
     let guard = session_lock(&zk).acquire().await.unwrap();
     let next = session_lock(&other);
-    let next = tokio::spawn(async move { next.acquire().await.unwrap() });
+    let next = tokio::spawn(async move { (next.acquire().await.unwrap(), Instant::now()) });
     children(&other, PATH, 2).await;
     let work = std::future::pending::<()>();
+    let mut states = guard.state();
+    let doubt =
+        tokio::spawn(async move { *states.wait_for(|state| *state != LockState::Held).await.unwrap() });
     proxy.set_down(true);
     let stopped = soon(guard.run(work)).await;
     assert!(matches!(stopped, Err(Error::Lost { reason: LossReason::DeadlineReached, .. })), "{stopped:?}");
-    assert!(!next.is_finished(), "nobody else was let in before");
-    let next = soon(next).await.unwrap();
+    let (next, granted) = soon(next).await.unwrap();
+    match doubt.await.unwrap() {
+        LockState::Suspect { since, deadline } => assert!(since < deadline && deadline < granted),
+        state => assert_eq!(state, LockState::Lost(LossReason::DeadlineReached), "a very slow machine"),
+    }
     assert!(!guard.is_held() && next.is_held());
 }
 
@@ -388,7 +397,8 @@ async fn errors_say_what_to_mend() {
     });
     children(&zk, PATH, 2).await;
     zk.close().await;
-    assert!(matches!(soon(waiter).await.unwrap(), Err(Error::ClientEnded { .. })));
+    let outcome = soon(waiter).await.unwrap();
+    assert!(matches!(outcome, Err(Error::ClientEnded { .. })), "{outcome:?}");
     assert_eq!(soon(guard.lost()).await, LossReason::ClientClosed);
     assert!(matches!(lock.acquire().await, Err(Error::ClientEnded { .. })));
 }

@@ -151,7 +151,7 @@ pub enum Refusal {
 pub enum Output {
     /// Send this, pinned to the session. Several of one turn go out back to back.
     Send(RequestId, Request),
-    /// The watch left by this request is of no interest any more.
+    /// This request, or the watch it left, is of no interest any more.
     Forget(RequestId),
     /// Admitted: it is held from here on.
     Grant(Grant),

@@ -72,7 +72,6 @@ impl Bench {
     fn held(options: Options) -> Self {
         let mut bench = Self::begun(options);
         bench.created(Ok(5));
-        bench.input(Input::Heard { until: s(10) });
         let out = bench.listed(&[&own(1, 5)]);
         assert!(matches!(out.as_slice(), [Output::Grant(_)]), "{out:?}");
         bench.seen("own", Ok(S1));
@@ -98,7 +97,9 @@ impl Bench {
     }
 
     fn session(&mut self, id: SessionId, identity: u128) -> Vec<Output> {
-        self.input(Input::Session { id, timeout: TIMEOUT, identity: Uuid::from_random(identity) })
+        let out = self.input(Input::Session { id, timeout: TIMEOUT, identity: Uuid::from_random(identity) });
+        self.input(Input::Heard { until: self.now + TIMEOUT });
+        out
     }
 
     const fn kind(request: &Request) -> &'static str {
@@ -198,6 +199,19 @@ fn waits_for_the_nearest_and_lists_again_on_every_wake() {
 }
 
 #[test]
+fn a_predecessor_that_only_changed_is_watched_again() {
+    let mut bench = Bench::begun(options());
+    bench.created(Ok(5));
+    let predecessor = "/locks/_c_a-lock-0000000003";
+    bench.listed(&[predecessor, &own(1, 5)]);
+    let (watch, _) = bench.watched();
+    bench.seen("watch", Ok(S2));
+    bench.input(Input::Fired(watch));
+    bench.listed(&[predecessor, &own(1, 5)]);
+    assert_eq!(bench.watched().1, predecessor);
+}
+
+#[test]
 fn a_predecessor_that_vanishes_before_the_watch_is_no_wait() {
     let mut bench = Bench::begun(options());
     bench.created(Ok(5));
@@ -214,6 +228,16 @@ fn answers_out_of_order_are_taken_as_they_come() {
     let mut bench = Bench::begun(options());
     bench.answer("list", Answer::Listed(Err(Refusal::NotNow)));
     bench.created(Ok(5));
+    assert!(matches!(bench.listed(&[&own(1, 5)]).as_slice(), [Output::Grant(_)]));
+}
+
+#[test]
+fn an_answer_that_lay_about_too_long_admits_nobody() {
+    let mut bench = Bench::begun(options());
+    bench.created(Ok(5));
+    assert_eq!(bench.at(s(9)).listed(&[&own(1, 5)]), [], "the process stood still");
+    assert_eq!(bench.asked(), ["list"]);
+    bench.at(s(10)).input(Input::Heard { until: s(19) });
     assert!(matches!(bench.listed(&[&own(1, 5)]).as_slice(), [Output::Grant(_)]));
 }
 

@@ -4,12 +4,13 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use zk_client::Client;
+use zk_client::{Client, ErrorKind};
 
 use super::builder::LockBuilder;
 use super::guard::LockGuard;
 use crate::contender::{Context, Failure, NotGranted, stand_in_line};
 use crate::error::Error;
+use crate::loss::LossReason;
 
 /// A fair lock among processes: one holds it at a time, in the order in which they came.
 ///
@@ -183,9 +184,14 @@ impl Lock {
             NotGranted::Failed(Failure::Busy | Failure::TimedOut, _) => Error::Timeout { path, limit },
             NotGranted::Failed(Failure::NodeDeleted, _) => Error::NodeDeleted { path },
             NotGranted::Failed(Failure::ClientOver(reason), _) => Error::ClientEnded { path, reason },
-            NotGranted::Failed(Failure::Refused, Some(source)) => Error::Client { path, source },
+            NotGranted::Failed(Failure::Refused, Some(source)) => match source.kind() {
+                ErrorKind::Closed => Error::ClientEnded { path, reason: LossReason::ClientClosed },
+                ErrorKind::AuthFailed => Error::ClientEnded { path, reason: LossReason::AuthFailed },
+                _ => Error::Client { path, source },
+            },
+            // A refusal always brings its error along.
             NotGranted::Failed(Failure::Refused, None) => {
-                Error::ClientEnded { path, reason: crate::loss::LossReason::ClientClosed }
+                Error::ClientEnded { path, reason: LossReason::ClientClosed }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "not every test file uses everything")]
 
-pub mod proxy;
+pub(crate) mod proxy;
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,27 +10,27 @@ use zk_client::Client;
 use zk_server::EmbeddedServer;
 
 /// Longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub async fn server() -> EmbeddedServer {
+pub(crate) async fn server() -> EmbeddedServer {
     EmbeddedServer::start().await.unwrap()
 }
 
-pub async fn client(server: &EmbeddedServer) -> Client {
+pub(crate) async fn client(server: &EmbeddedServer) -> Client {
     client_with(&server.connect_string(), Duration::from_secs(6)).await
 }
 
-pub async fn client_with(servers: &str, timeout: Duration) -> Client {
+pub(crate) async fn client_with(servers: &str, timeout: Duration) -> Client {
     Client::builder().session_timeout(timeout).connect(servers).await.unwrap()
 }
 
 /// Waits for something that must happen.
-pub async fn soon<T>(what: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what).await.expect("it never happened")
 }
 
 /// Waits until `path` has exactly `count` children (or is not there, for none).
-pub async fn children(zk: &Client, path: &str, count: usize) -> Vec<String> {
+pub(crate) async fn children(zk: &Client, path: &str, count: usize) -> Vec<String> {
     soon(async {
         loop {
             let mut names = match zk.get_children(path).await {
@@ -49,7 +49,7 @@ pub async fn children(zk: &Client, path: &str, count: usize) -> Vec<String> {
 }
 
 /// Polls a future up to `polls` times, each when it has asked for it, then drops it.
-pub async fn dropped_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn dropped_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
     let mut future = Box::pin(future);
     let mut polled = 0;
     std::future::poll_fn(move |cx| {

@@ -23,14 +23,14 @@ struct Script {
     down: bool,
 }
 
-pub struct Proxy {
+pub(crate) struct Proxy {
     address: SocketAddr,
     script: Arc<Mutex<Script>>,
     _accepting: JoinSet<()>,
 }
 
 impl Proxy {
-    pub async fn before(server: SocketAddr) -> Self {
+    pub(crate) async fn before(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let script = Arc::new(Mutex::new(Script::default()));
@@ -50,31 +50,31 @@ impl Proxy {
         Self { address, script, _accepting: accepting }
     }
 
-    pub fn connect_string(&self) -> String {
+    pub(crate) fn connect_string(&self) -> String {
         self.address.to_string()
     }
 
     /// The operations since the last call, and the events; pings do not count.
-    pub fn take_counts(&self) -> (Vec<i32>, usize) {
+    pub(crate) fn take_counts(&self) -> (Vec<i32>, usize) {
         let mut script = self.script.lock().unwrap();
         (std::mem::take(&mut script.passed), std::mem::take(&mut script.events))
     }
 
     /// How many operations passed since the counts were taken.
-    pub fn passed(&self) -> usize {
+    pub(crate) fn passed(&self) -> usize {
         self.script.lock().unwrap().passed.len()
     }
 
-    pub fn lose_answer_to(&self, opcode: i32) {
+    pub(crate) fn lose_answer_to(&self, opcode: i32) {
         self.script.lock().unwrap().lose_answer_to = Some(opcode);
     }
 
-    pub fn lose_request(&self, opcode: i32) {
+    pub(crate) fn lose_request(&self, opcode: i32) {
         self.script.lock().unwrap().lose_request = Some(opcode);
     }
 
     /// From now on no frame passes and nobody connects.
-    pub fn set_down(&self, down: bool) {
+    pub(crate) fn set_down(&self, down: bool) {
         self.script.lock().unwrap().down = down;
     }
 }
