@@ -148,7 +148,7 @@ async fn connection(
         while more && sent - answered < depth && share.is_none_or(|share| sent < share) {
             match op {
                 Op::Get => {
-                    s.put(&mut out, OpCode::GetData, &GetDataRequest { path: path.clone(), watch: false })
+                    s.put(&mut out, OpCode::GetData, &GetDataRequest { path: path.clone(), watch: false });
                 }
                 Op::Set => {
                     let data = Some(Bytes::from_static(&[b'y'; VALUE_BYTES]));
