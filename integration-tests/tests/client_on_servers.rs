@@ -196,7 +196,8 @@ async fn an_ended_session_is_reported(place: Place) -> Outcome {
     let lost = timeout(PATIENCE, watch).await?;
     // Our own event of the deletion may still arrive before the connection goes.
     assert!(
-        lost.as_ref().map_or_else(|e| e.is_session_lost(), |e| e.event_type == EventType::NodeDeleted),
+        lost.as_ref()
+            .map_or_else(zk_client::Error::is_session_lost, |e| e.event_type == EventType::NodeDeleted),
         "{lost:?}"
     );
     // By default the client goes on with a new session; this one is over.
