@@ -60,13 +60,13 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// When the file cannot be cut or synced.
     fn truncate(&self, name: &str, len: u64) -> io::Result<()>;
 
-    /// Writes what a file holds in its place once more, durably. What a process wrote before it died may be in the
+    /// Writes the first `len` bytes of a file in their place once more, durably. What a process wrote before it died may be in the
     /// page cache only; and where one of its syncs failed, the kernel takes those pages for clean, so that
     /// syncing them again would do nothing.
     ///
     /// # Errors
     /// When the file cannot be read, written or synced.
-    fn rewrite(&self, name: &str) -> io::Result<()>;
+    fn rewrite(&self, name: &str, len: u64) -> io::Result<()>;
 
     /// Gives a file another name, in place of any file that had it.
     ///

@@ -159,7 +159,7 @@ pub fn scan(
     let mut files = list(disk)?;
     let from = files.iter().rposition(|(start, _)| *start <= after).unwrap_or(0);
     files.drain(..from);
-    let mut scan = Scan { disk, replay, after, last: after, previous: None, replayed: 0, torn: None };
+    let mut scan = Scan { disk, replay, after, last: after, previous: None, replayed: 0, torn: None, end: 0 };
     let mut left = None;
     let count = files.len();
     let newest = files.last().map(|(_, name)| name.clone());
@@ -173,10 +173,10 @@ pub fn scan(
         }
         Some((name, len)) => {
             disk.truncate(name, *len)?;
-            disk.rewrite(name)?;
+            disk.rewrite(name, *len)?;
         }
         // Nobody knows whether its writer had synced it: from here on it is shown to clients, and followed.
-        None => newest.iter().try_for_each(|name| disk.rewrite(name))?,
+        None => newest.iter().try_for_each(|name| disk.rewrite(name, scan.end))?,
     }
     Ok(Scanned { last: scan.last, replayed: scan.replayed, cut: left })
 }
@@ -192,6 +192,8 @@ struct Scan<'a> {
     previous: Option<Zxid>,
     replayed: u64,
     torn: Option<String>,
+    /// Where the last entry of the file read last ends.
+    end: u64,
 }
 
 /// Whether nothing can be missing between the two: the next of the same epoch, or the first of a later one.
@@ -229,6 +231,7 @@ impl Scan<'_> {
                 Found::Damaged(damage) => return Err(self.fault(name, offset, FaultKind::Damaged(damage))),
             }
         };
+        self.end = offset as u64;
         if torn {
             tracing::warn!(file = name, offset, "the log ends in a torn entry");
             self.torn = Some(self.disk.describe(name));

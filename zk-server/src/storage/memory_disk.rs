@@ -263,12 +263,16 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
-    fn rewrite(&self, name: &str) -> io::Result<()> {
+    fn rewrite(&self, name: &str, len: u64) -> io::Result<()> {
         let mut state = self.lock();
         state.sync_may_fail()?;
         let number = *state.names.get(name).ok_or_else(|| no_such_file(name))?;
         if let Some(file) = state.files.get_mut(&number) {
-            (file.synced_len, file.synced_bytes, file.lost) = (file.len, file.bytes.len(), false);
+            let rewritten = file.bytes.len().min(usize::try_from(len).unwrap_or(usize::MAX));
+            // A later sync of what lies behind would still do nothing.
+            file.lost &= rewritten < file.bytes.len();
+            file.synced_len = file.len;
+            file.synced_bytes = file.synced_bytes.max(rewritten);
         }
         Ok(())
     }

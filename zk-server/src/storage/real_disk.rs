@@ -135,14 +135,13 @@ impl Disk for RealDisk {
         named(cut(), "truncate", &path)
     }
 
-    fn rewrite(&self, name: &str) -> io::Result<()> {
+    fn rewrite(&self, name: &str, len: u64) -> io::Result<()> {
         let path = self.path(name);
         let again = || -> io::Result<()> {
-            let bytes = fs::read(&path)?;
-            // Zeros behind the last data were never anything else.
-            let data = bytes.iter().rposition(|&b| b != 0).map_or(0, |at| at + 1);
+            let mut bytes = Vec::new();
+            File::open(&path)?.take(len).read_to_end(&mut bytes)?;
             let mut file = OpenOptions::new().write(true).open(&path)?;
-            file.write_all(&bytes[..data])?;
+            file.write_all(&bytes)?;
             file.sync_all()
         };
         named(again(), "rewrite", &path)
@@ -202,7 +201,7 @@ mod tests {
         file.sync_data().unwrap();
         assert_eq!(disk.read("f").unwrap().as_ref(), b"abcde\0\0\0\0\0");
         assert_eq!((disk.len("f").unwrap(), disk.read_at("f", 3, 3).unwrap().as_ref()), (10, &b"de\0"[..]));
-        disk.rewrite("f").unwrap();
+        disk.rewrite("f", 4).unwrap();
         assert_eq!(disk.read("f").unwrap().as_ref(), b"abcde\0\0\0\0\0");
         disk.truncate("f", 2).unwrap();
         disk.rename("f", "g").unwrap();
