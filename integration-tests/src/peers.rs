@@ -19,6 +19,6 @@ mod find;
 mod run;
 mod server;
 
-pub use find::{JavaVersion, Missing, Peers, or_skip};
+pub use find::{JavaVersion, Missing, Peers, or_skip, skipped};
 pub use run::{Finished, run};
 pub use server::{JavaServer, JavaServerOptions, free_port};

@@ -11,7 +11,7 @@ use zk_client::Client;
 use zk_proto::SessionId;
 use zk_server::EmbeddedServer;
 
-use crate::peers::{JavaServer, JavaVersion, Peers};
+use crate::peers::{JavaServer, JavaVersion, Peers, or_skip, skipped};
 
 /// What a scenario may fail with.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -51,6 +51,19 @@ impl Target {
         let dir = tempfile::tempdir()?;
         let server = JavaServer::start(peers, version, dir.path(), None)?;
         Ok(Self { hosts: server.hosts(), kind: Kind::Java { _server: server, _dir: dir } })
+    }
+
+    /// As [`Target::java`]; `None`, with the reason printed, when this version is not installed.
+    ///
+    /// # Errors
+    /// When it does not start, or is missing though `ZK_REQUIRE_PEERS` asks for peers.
+    pub fn java_or_skip(version: JavaVersion) -> Result<Option<Self>, Failure> {
+        let Some(peers) = or_skip(Peers::find())? else { return Ok(None) };
+        if !peers.versions().any(|v| v == version) {
+            skipped(format_args!("no Apache ZooKeeper {} on this machine", version.name()));
+            return Ok(None);
+        }
+        Self::java(&peers, version).map(Some)
     }
 
     /// The server of `ZK_CONNECT`, when that is set.

@@ -6,36 +6,13 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use integration_tests::peers::{JavaVersion, Peers, or_skip};
-use integration_tests::targets::{Failure, PATIENCE, Place, Target};
+use integration_tests::targets::{Failure, PATIENCE, Place};
 use tokio::time::timeout;
 use zk_client::{Acl, Client, CreateMode, ErrorCode, ErrorKind, EventType, SessionState};
 
 type Outcome = Result<(), Failure>;
 
-macro_rules! scenarios {
-    ($($name:ident),* $(,)?) => {
-        mod embedded {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() -> super::Outcome {
-                    let target = super::Target::embedded().await?;
-                    super::$name(target.place(stringify!($name)).await?).await
-                }
-            )*
-        }
-
-        async fn all(target: Target) -> Outcome {
-            $(
-                let place = target.place(stringify!($name)).await?;
-                $name(place).await.map_err(|e| format!("{}: {e}", stringify!($name)))?;
-            )*
-            Ok(())
-        }
-    };
-}
-
-scenarios!(
+integration_tests::scenarios!(
     every_kind_of_node,
     versions_guard_writes,
     children_and_existence,
@@ -46,36 +23,6 @@ scenarios!(
     ephemerals_go_with_their_session,
     an_ended_session_is_reported,
 );
-
-async fn on_java(version: JavaVersion) -> Outcome {
-    let Some(peers) = or_skip(Peers::find())? else { return Ok(()) };
-    if !peers.versions().any(|v| v == version) {
-        println!("skipped: no Apache ZooKeeper {version:?} on this machine");
-        return Ok(());
-    }
-    all(Target::java(&peers, version)?).await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_apache_zookeeper_3_8() -> Outcome {
-    on_java(JavaVersion::V3_8).await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_apache_zookeeper_3_9() -> Outcome {
-    on_java(JavaVersion::V3_9_5).await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_the_given_server() -> Outcome {
-    match Target::given() {
-        Some(target) => all(target).await,
-        None => {
-            println!("skipped: ZK_CONNECT is not set");
-            Ok(())
-        }
-    }
-}
 
 async fn every_kind_of_node(place: Place) -> Outcome {
     let zk = place.client().await?;

@@ -32,7 +32,8 @@ pub enum SessionState {
     Expired(SessionId),
     /// The server refused the credentials. Final.
     AuthFailed,
-    /// The client was closed. Final.
+    /// The client was closed, or is being closed. Final, and said before the server is asked: its ephemeral nodes
+    /// may go at any moment.
     Closed,
 }
 

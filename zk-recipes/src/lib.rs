@@ -1,1 +1,43 @@
-//! Placeholder.
+//! Coordination recipes on ZooKeeper, for tokio: they stand in line, know when they have lost what they held, and
+//! share znodes with Curator, Kazoo and others.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use zk_client::Client;
+//! use zk_recipes::Lock;
+//!
+//! let zk = Client::connect("zk1:2181,zk2:2181/app").await?;
+//! let guard = Lock::new(&zk, "/locks/nightly-report").acquire().await?;
+//! println!("ours, as {}", guard.fencing_token());
+//! guard.release().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`Lock`], [`lock`] | one holder at a time |
+//! | [`LossPolicy`], [`LockState`], [`LossReason`] | when a holder counts as having lost, and why |
+//! | [`FencingToken`], [`FencedTransaction`] | the number that orders holders, and writes only a holder can make |
+//! | [`contender`] | an ephemeral sequential node in line behind its predecessor: what waiting recipes are made of |
+//! | [`sequence`], [`identity`] | names of all dialects and their order; the UUID in them |
+//! | `reaper` | deletes what dropped futures and lost answers leave behind |
+//! | [`Error`] | what an application sees when something does not work |
+//! | [`limits`] | every bound, by name and with its unit |
+
+pub mod contender;
+pub mod identity;
+pub mod limits;
+pub mod lock;
+pub mod sequence;
+
+mod error;
+mod fence;
+mod loss;
+mod reaper;
+
+pub use contender::Parents;
+pub use error::Error;
+pub use fence::{FencedTransaction, FencingToken};
+pub use lock::{Lock, LockBuilder, LockGuard, Released};
+pub use loss::{LockState, LossPolicy, LossReason};

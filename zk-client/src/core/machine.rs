@@ -18,7 +18,7 @@ use super::watches::Watches;
 use crate::hosts::Order;
 use crate::limits::{CLOSE_MAX, DIAL_MAX, DIAL_MIN};
 use crate::retry::Pacing;
-use crate::state::SessionInfo;
+use crate::state::{SessionInfo, SessionState};
 
 /// The session machine of one client. See the [module](super) for how a shell runs it.
 #[derive(Debug)]
@@ -167,13 +167,13 @@ impl Core {
             Phase::Live(_) if silent => self.drop_connection(now, DropReason::Silent),
             _ => {}
         }
-        if self.closing.is_some_and(|closing| now >= closing.until) {
+        if self.closing.is_some_and(|closing| now >= closing.until) && !self.is_over() {
             self.finish(SessionEnd::Closed);
         }
     }
 
     /// Closes the session behind everything submitted so far, then stops; stops without an answer when there is
-    /// none within [`CLOSE_MAX`]. A second call changes nothing.
+    /// none within [`CLOSE_MAX`]. It counts as closed from now on. A second call changes nothing.
     pub fn close(&mut self, now: Duration) {
         if self.closing.is_some() || matches!(self.phase, Phase::Over(_)) {
             return;
@@ -182,6 +182,8 @@ impl Core {
             self.finish(SessionEnd::Closed);
             return;
         }
+        // Before the server can act on it: whoever holds something by this session must stop first.
+        self.say(SessionState::Closed);
         let op = self.queue.push(Request::CloseSession, None);
         self.closing = Some(Closing { op, until: now + CLOSE_MAX });
         if let Phase::Waiting { until } = &mut self.phase {
@@ -206,10 +208,11 @@ impl Core {
     }
 
     /// The session, and until when the server cannot have expired it: the send time of the last answered request
-    /// and the negotiated timeout.
+    /// and the negotiated timeout. `None` as soon as the session is being closed: the server may do it any moment.
     #[must_use]
     pub fn session_deadline(&self) -> Option<(SessionId, Duration)> {
-        self.session.as_ref().map(|session| (session.info.id, session.alive_from + session.info.timeout))
+        let session = self.session.as_ref().filter(|_| self.closing.is_none())?;
+        Some((session.info.id, session.alive_from + session.info.timeout))
     }
 
     /// The session that is connected or suspended.
@@ -228,6 +231,13 @@ impl Core {
     #[must_use]
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over(_))
+    }
+
+    /// Tells the state; `Closed` is said when closing begins, and nothing after it.
+    pub(super) fn say(&mut self, state: SessionState) {
+        if self.closing.is_none() {
+            self.push(Output::State(state));
+        }
     }
 
     pub(super) fn push(&mut self, output: Output) {
@@ -285,5 +295,23 @@ impl Core {
         if matches!(self.phase, Phase::Greeting { .. } | Phase::Live(_)) {
             self.drop_connection(now, DropReason::FrameTooLarge);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ended_core_does_not_end_again() {
+        let mut core = Core::new(Config::default(), 1);
+        let end = Duration::from_secs(1);
+        core.closing = Some(Closing { op: OpId(0), until: end });
+        core.tick(end);
+        assert!(core.is_over());
+        while core.poll_output().is_some() {}
+        // A timer that was set before the end may still go off.
+        core.tick(end * 2);
+        assert!(core.poll_output().is_none());
     }
 }

@@ -78,7 +78,7 @@ impl Core {
             && let Some(info) = self.session()
         {
             self.unannounced = false;
-            self.push(Output::State(SessionState::Connected(info)));
+            self.say(SessionState::Connected(info));
         }
     }
 
@@ -102,7 +102,7 @@ impl Core {
         }
         let announced = !std::mem::take(&mut self.unannounced);
         if let Some(info) = self.session().filter(|_| announced) {
-            self.push(Output::State(SessionState::Suspended(info)));
+            self.say(SessionState::Suspended(info));
         }
         let mut again: Vec<_> = self.auth_flying.drain(..).flatten().collect();
         let mut closed = false;
@@ -131,7 +131,7 @@ impl Core {
         let delay = self.pacing.next_delay(Duration::MAX, &mut self.rng);
         self.phase = Phase::Waiting { until: now + delay };
         self.push(Output::Disconnect { why: DropReason::Expired });
-        self.push(Output::State(SessionState::Expired(id)));
+        self.say(SessionState::Expired(id));
         let doomed = self.queue.take_waiting_if(|operation| operation.sends > 0 || operation.pin.is_some());
         for operation in doomed {
             let sent = operation.sends > 0;
@@ -172,8 +172,8 @@ impl Core {
             self.push(Output::WatchesLost(end));
         }
         match end {
-            SessionEnd::AuthFailed => self.push(Output::State(SessionState::AuthFailed)),
-            SessionEnd::Closed => self.push(Output::State(SessionState::Closed)),
+            SessionEnd::AuthFailed => self.say(SessionState::AuthFailed),
+            SessionEnd::Closed => self.say(SessionState::Closed),
             // Said already, with the session's id.
             SessionEnd::Expired => {}
         }

@@ -35,7 +35,7 @@ pub type Ask = Result<Request, ErrorCode>;
 /// A request in its session's order.
 #[derive(Debug)]
 enum Pending {
-    /// A write on its way through the pipeline, and when it arrived.
+    /// A write, or a sync, on its way through the pipeline, and when it arrived.
     Write(Duration),
     /// A read that waits behind such a write.
     Read(i32, Ask),
@@ -269,9 +269,14 @@ impl Connection {
         state.order.push_back(Pending::Write(now));
     }
 
-    /// The write at the head of the order has been answered.
+    /// The write at the head of the order has been answered. On a connection that is closing nothing is: its
+    /// reads are not served any more, and no longer stand in order with its writes.
     pub fn write_answered(&self, now: Duration) {
         let mut state = self.lock();
+        if state.stage == Stage::Closing {
+            state.order.clear();
+            return;
+        }
         match state.order.pop_front() {
             Some(Pending::Write(arrived)) => state.latency.add(now.saturating_sub(arrived)),
             other => debug_assert!(false, "a write was answered out of order: {other:?}"),
@@ -399,6 +404,19 @@ mod tests {
         assert_eq!(c.pending(), 0);
         let latency = c.stats().latency;
         assert_eq!((latency.count, latency.sum_ms, latency.max_ms), (4, 9, 5));
+    }
+
+    #[test]
+    fn writes_of_a_closing_connection_end_whatever_waits_between_them() {
+        let c = Connection::for_tests(1);
+        c.admit_write(Duration::ZERO);
+        assert!(matches!(c.admit_read(2, Ok(Request::Ping)), Admission::Queued));
+        c.admit_write(Duration::ZERO);
+        c.close();
+        c.write_answered(Duration::ZERO);
+        assert!(c.next_read().is_none());
+        c.write_answered(Duration::ZERO);
+        assert_eq!(c.pending(), 0);
     }
 
     #[test]

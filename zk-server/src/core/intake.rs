@@ -1,5 +1,5 @@
-//! A connection's bytes to requests: reads are served on the spot, writes get their place and are handed on, and
-//! whatever no client may send ends the connection.
+//! A connection's bytes to requests: reads are served on the spot, writes and syncs get their place and are handed
+//! on, and whatever no client may send ends the connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::limits::{HANDSHAKE_BYTES_MAX, READS_PER_HOLD};
 /// offered yet.
 const REFUSED: [OpCode; 2] = [OpCode::Check, OpCode::Sasl];
 
-/// A write in its place, on its way to the pipeline.
+/// A write, or a sync, in its place, on its way to the pipeline.
 #[derive(Debug)]
 pub struct Submission {
     /// Whose.
@@ -97,7 +97,7 @@ pub fn requests(
                     return Err(DecodeError::UnknownTag { what: "operation", tag: op }.into());
                 }
                 Some((_, Ok(Request::Auth(packet)))) => authenticate(connection, shared, &packet)?,
-                Some((op, Ok(request))) if op.is_write() => {
+                Some((op, Ok(request))) if op.is_write() || op == OpCode::Sync => {
                     connection.admit_write(now);
                     submit.push(Submission { connection: Arc::clone(connection), xid, request });
                 }

@@ -109,6 +109,8 @@ enum ReplyTo {
 struct InFlight {
     entry: TxnEntry,
     reply: ReplyTo,
+    /// Syncs to be answered right behind it.
+    syncs: Vec<Submission>,
 }
 
 /// See the module's head.
@@ -215,10 +217,13 @@ impl Node {
         connection.notify();
     }
 
-    /// A write, in the place that [`Connection::admit_write`] gave it.
-    pub fn submit(&mut self, clock: Clock, submission: &Submission) {
-        let Submission { connection, xid, request } = submission;
+    /// A write or a sync, in the place that [`Connection::admit_write`] gave it.
+    pub fn submit(&mut self, clock: Clock, submission: Submission) {
+        let Submission { connection, xid, request } = &submission;
         let xid = *xid;
+        if matches!(request, Request::Sync(_)) {
+            return self.sync(clock, submission);
+        }
         let session = connection.session();
         if matches!(request, Request::CloseSession) {
             let reply = ReplyTo::Request(Arc::clone(connection), xid);
@@ -227,7 +232,14 @@ impl Node {
                 return;
             }
         }
-        let refused = (!self.sessions.is_live(session)).then_some(ErrorCode::SessionExpired);
+        let refused = if !self.sessions.is_live(session) {
+            Some(ErrorCode::SessionExpired)
+        } else if !self.sessions.is_served_by(session, connection) {
+            // Its client has given it up for lost and goes on over another connection.
+            Some(ErrorCode::SessionMoved)
+        } else {
+            None
+        };
         let ids = connection.ids();
         let from = Origin { session, cxid: xid, ids: &ids, time_ms: clock.wall_ms };
         let entry = {
@@ -235,6 +247,18 @@ impl Node {
             self.prep.request(&state.tree, from, request, refused)
         };
         self.push(entry, ReplyTo::Request(Arc::clone(connection), xid));
+    }
+
+    /// A barrier: answered when everything before it is, so that a client which lost a reply and then does not
+    /// find what it wrote knows that it never will.
+    fn sync(&mut self, clock: Clock, submission: Submission) {
+        if let Some(last) = self.in_flight.back_mut() {
+            last.syncs.push(submission);
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        self.answer_sync(clock, &shared.read(), submission);
+        self.wake_touched();
     }
 
     /// The connection is gone: its watches go with it, its session stays.
@@ -288,7 +312,7 @@ impl Node {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.write();
         while self.in_flight.front().is_some_and(|f| f.entry.header.zxid <= zxid) {
-            let Some(InFlight { entry, reply }) = self.in_flight.pop_front() else { break };
+            let Some(InFlight { entry, reply, syncs }) = self.in_flight.pop_front() else { break };
             let outcome = apply(&mut state, &entry, &mut self.triggers);
             self.announce(&state, entry.header.zxid);
             let ended = match entry.txn {
@@ -296,6 +320,9 @@ impl Node {
                 _ => None,
             };
             self.answer(clock, &state, reply, &entry, &outcome);
+            for sync in syncs {
+                self.answer_sync(clock, &state, sync);
+            }
             if let Some(connection) = ended {
                 connection.close();
                 self.touched.push(connection);
@@ -304,6 +331,11 @@ impl Node {
         let applied = state.last_zxid;
         drop(state);
         self.prep.applied(applied);
+        self.wake_touched();
+    }
+
+    /// To be called with no hold of the state.
+    fn wake_touched(&mut self) {
         for connection in self.touched.drain(..) {
             connection.notify();
         }
@@ -323,7 +355,7 @@ impl Node {
         self.log.last = zxid;
         self.log.entries += 1;
         storage::log::put_entry(&mut self.log.bytes, &entry);
-        self.in_flight.push_back(InFlight { entry, reply });
+        self.in_flight.push_back(InFlight { entry, reply, syncs: Vec::new() });
     }
 
     fn close_session(&mut self, clock: Clock, id: SessionId, reply: ReplyTo, xid: i32) {
@@ -378,6 +410,17 @@ impl Node {
             _ => Ok(()),
         };
         connection.reply(xid, entry.header.zxid, result, |out| encode_outcome(outcome, out));
+        self.serve_reads_behind(state, connection);
+    }
+
+    fn answer_sync(&mut self, clock: Clock, state: &Committed, submission: Submission) {
+        let Submission { connection, xid, request } = submission;
+        connection.write_answered(clock.now);
+        self.shared.serve(state, &connection, xid, &Ok(request));
+        self.serve_reads_behind(state, connection);
+    }
+
+    fn serve_reads_behind(&mut self, state: &Committed, connection: Arc<Connection>) {
         while let Some((xid, ask)) = connection.next_read() {
             self.shared.serve(state, &connection, xid, &ask);
         }

@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
                     if self.allow(node, Perms::ADMIN).is_ok() { acl.to_vec() } else { auth::masked(&acl) };
                 *body = Body::Record(Box::new(GetAclResponse { acl, stat: node.stat() }));
             }
-            // Alone, this server has applied whatever was committed before.
+            // The node has let everything before it through.
             Request::Sync(r) => *body = Body::Record(Box::new(r.path.clone())),
             Request::MultiRead(r) => {
                 let results =

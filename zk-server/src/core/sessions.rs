@@ -112,6 +112,13 @@ impl Sessions {
         self.tracked.get(&id).is_some_and(|s| !s.closing)
     }
 
+    /// Whether this connection is the session's: not replaced by another.
+    #[must_use]
+    pub fn is_served_by(&self, id: SessionId, connection: &Connection) -> bool {
+        let current = self.tracked.get(&id).and_then(|s| s.connection.as_ref());
+        current.is_some_and(|c| c.id == connection.id)
+    }
+
     /// How many sessions are tracked.
     #[must_use]
     pub fn len(&self) -> usize {

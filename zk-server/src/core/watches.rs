@@ -112,7 +112,7 @@ impl Watches {
     }
 
     /// Calls `deliver` once for every connection that must hear of `event` at `path`, and uses up one-shot
-    /// watches. `also_parent` events are the caller's to trigger.
+    /// watches.
     pub fn trigger(&mut self, event: EventType, path: &str, deliver: impl FnMut(&Arc<Connection>)) {
         let (mut deliver_one, mut events) = (deliver, 0);
         let mut deliver = |connection: &Arc<Connection>| {

@@ -203,7 +203,7 @@ impl Core {
         let clock = self.clock.moment();
         match item {
             Work::Connect { connection, request } => self.node.connect(clock, &connection, &request),
-            Work::Submit(submission) => self.node.submit(clock, &submission),
+            Work::Submit(submission) => self.node.submit(clock, submission),
             Work::Disconnected(connection) => self.node.disconnected(&connection),
             Work::Durable(zxid) => self.node.durable(clock, zxid),
             Work::Expire(session, answer) => {

@@ -12,6 +12,7 @@ use crate::admin::{ConnectionReport, Latency, ServerReport, Whitelist, Word, ans
 use crate::core::committed::Committed;
 use crate::core::connection::{self, ConnectionStats};
 use crate::core::node::Shared;
+use crate::core::watches::Fired;
 
 /// Where figures come from.
 #[derive(Debug, Clone)]
@@ -39,6 +40,12 @@ impl Reporter {
     pub fn answer(&self, first: [u8; 4], whitelist: &Whitelist) -> Option<String> {
         let word = Word::parse(u32::from_be_bytes(first))?;
         Some(if whitelist.allows(word) { answer(word, Some(&self.report())) } else { refusal(word) })
+    }
+
+    /// How often watches fired, by what happened.
+    #[must_use]
+    pub fn fired(&self, event: EventType) -> Fired {
+        self.shared.read().watches().fired(event)
     }
 
     /// The figures now.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 /// One directory of files, named relative to it.
 ///
 /// Names made, changed or removed are durable only after [`Disk::sync_dir`], bytes only after
-/// [`DiskFile::sync_data`]; [`Disk::truncate`] alone is durable when it returns.
+/// [`DiskFile::sync_data`]; [`Disk::truncate`] and [`Disk::rewrite`] are durable when they return.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// The names of the files, sorted.
     ///
@@ -59,6 +59,14 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// When the file cannot be cut or synced.
     fn truncate(&self, name: &str, len: u64) -> io::Result<()>;
+
+    /// Writes what a file holds in its place once more, durably. What a process wrote before it died may be in the
+    /// page cache only; and where one of its syncs failed, the kernel takes those pages for clean, so that
+    /// syncing them again would do nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be read, written or synced.
+    fn rewrite(&self, name: &str) -> io::Result<()>;
 
     /// Gives a file another name, in place of any file that had it.
     ///

@@ -147,7 +147,7 @@ pub fn holds_entries(disk: &dyn Disk) -> io::Result<bool> {
 }
 
 /// Hands every transaction behind `after` to `replay`, in order. Changes the disk only when all of them were
-/// taken: then what a crash left at the end of the last file is cut off, durably.
+/// taken: then what a crash left at the end of the last file is cut off, and the rest of it is made durable.
 ///
 /// # Errors
 /// [`ScanError`]; the disk is as it was.
@@ -162,6 +162,7 @@ pub fn scan(
     let mut scan = Scan { disk, replay, after, last: after, previous: None, replayed: 0, torn: None };
     let mut left = None;
     let count = files.len();
+    let newest = files.last().map(|(_, name)| name.clone());
     for (index, (start, name)) in files.into_iter().enumerate() {
         left = scan.file(start, &name, index + 1 == count)?.map(|len| (name, len));
     }
@@ -170,8 +171,12 @@ pub fn scan(
             disk.remove(name)?;
             disk.sync_dir()?;
         }
-        Some((name, len)) => disk.truncate(name, *len)?,
-        None => {}
+        Some((name, len)) => {
+            disk.truncate(name, *len)?;
+            disk.rewrite(name)?;
+        }
+        // Nobody knows whether its writer had synced it: from here on it is shown to clients, and followed.
+        None => newest.iter().try_for_each(|name| disk.rewrite(name))?,
     }
     Ok(Scanned { last: scan.last, replayed: scan.replayed, cut: left })
 }

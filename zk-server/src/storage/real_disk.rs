@@ -135,6 +135,19 @@ impl Disk for RealDisk {
         named(cut(), "truncate", &path)
     }
 
+    fn rewrite(&self, name: &str) -> io::Result<()> {
+        let path = self.path(name);
+        let again = || -> io::Result<()> {
+            let bytes = fs::read(&path)?;
+            // Zeros behind the last data were never anything else.
+            let data = bytes.iter().rposition(|&b| b != 0).map_or(0, |at| at + 1);
+            let mut file = OpenOptions::new().write(true).open(&path)?;
+            file.write_all(&bytes[..data])?;
+            file.sync_all()
+        };
+        named(again(), "rewrite", &path)
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let path = self.path(from);
         named(fs::rename(&path, self.path(to)), &format!("rename to {to}:"), &path)
@@ -189,6 +202,8 @@ mod tests {
         file.sync_data().unwrap();
         assert_eq!(disk.read("f").unwrap().as_ref(), b"abcde\0\0\0\0\0");
         assert_eq!((disk.len("f").unwrap(), disk.read_at("f", 3, 3).unwrap().as_ref()), (10, &b"de\0"[..]));
+        disk.rewrite("f").unwrap();
+        assert_eq!(disk.read("f").unwrap().as_ref(), b"abcde\0\0\0\0\0");
         disk.truncate("f", 2).unwrap();
         disk.rename("f", "g").unwrap();
         disk.sync_dir().unwrap();

@@ -1,9 +1,11 @@
 //! First figures: our server beside Apache ZooKeeper, same machine, same run, data on disk, fsync on.
 //!
 //! `cargo run --release -p integration-tests` prints get, set and create with 50 connections x 16 in flight (rate
-//! and server CPU per operation), one request at a time, start to first reply, and memory with 100,000 znodes.
+//! and server CPU per operation), one request at a time, start to
+//! first reply, memory with 100,000 znodes, and locks acquired and released.
 
 mod load;
+mod lock;
 
 use std::io;
 use std::path::Path;
@@ -58,7 +60,10 @@ fn main() -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let time = Duration::from_secs(arguments.seconds);
     if let Some(hosts) = &arguments.connect {
-        return runtime.block_on(rates(hosts, None, time));
+        return runtime.block_on(async {
+            rates(hosts, None, time).await?;
+            locks(hosts, time).await
+        });
     }
     our_server::binary()?;
     println!("# ours");
@@ -88,7 +93,8 @@ async fn all(time: Duration, start: impl Fn(&Path) -> io::Result<Server>) -> Res
     let nodes = Shape { connections: 50, depth: 16, time, total: Some(100_000) };
     load::run(&server.hosts(), Op::Create, nodes).await?;
     println!("memory, 100,000 znodes           {:>10.1} MB", megabytes(server.pid())?);
-    rates(&server.hosts(), Some(server.pid()), time).await
+    rates(&server.hosts(), Some(server.pid()), time).await?;
+    locks(&server.hosts(), time).await
 }
 
 async fn rates(hosts: &str, pid: Option<u32>, time: Duration) -> Result<(), Failure> {
@@ -113,6 +119,14 @@ async fn rates(hosts: &str, pid: Option<u32>, time: Duration) -> Result<(), Fail
                 1e6 / rate * (connections * depth) as f64
             );
         }
+    }
+    Ok(())
+}
+
+async fn locks(hosts: &str, time: Duration) -> Result<(), Failure> {
+    for contenders in [1, 10, 50] {
+        let rate = lock::rate(hosts, contenders, time).await?;
+        println!("lock, {contenders:>2} contenders              {rate:>10.0} acquired and released /s");
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use zk_proto::ops::create::{Create2Response, CreateRequest, CreateResponse};
 use zk_proto::ops::data::{ExistsRequest, GetChildrenRequest, GetDataRequest, SetDataRequest};
 use zk_proto::ops::delete::DeleteRequest;
 use zk_proto::ops::multi::{CheckVersionRequest, MultiOp, MultiRequest, MultiResult};
+use zk_proto::ops::sync::SyncRequest;
 use zk_proto::{Acl, CreateMode, EventType, WatcherEvent, frame};
 
 struct Silent;
@@ -100,12 +101,13 @@ impl World {
                 | Request::SetData(_)
                 | Request::SetAcl(_)
                 | Request::Multi(_)
+                | Request::Sync(_)
                 | Request::CloseSession
         );
         if is_write {
             c.admit_write(self.now);
             let submission = Submission { connection: Arc::clone(c), xid, request };
-            self.node.submit(self.clock(), &submission);
+            self.node.submit(self.clock(), submission);
         } else if let Admission::Now(ask) = c.admit_read(xid, Ok(request)) {
             let shared = Arc::clone(self.node.shared());
             let state = shared.read();
@@ -268,6 +270,40 @@ fn a_client_that_has_seen_more_is_sent_away_without_an_answer() {
     let mut w = World::new();
     let (c, answer) = w.dial(SessionId::NONE, Zxid(99));
     assert!(answer.is_none() && c.is_closing());
+}
+
+/// A client that lost a reply reconnects, syncs and looks: what it does not find must never come to be.
+#[test]
+fn a_sync_waits_for_what_was_written_before() {
+    let mut w = World::new();
+    let a = w.client();
+    w.send(&a, 1, create("/late", CreateMode::Ephemeral));
+    let batch = w.node.take_log().unwrap();
+    let (b, _) = w.dial(a.session(), Zxid(1));
+    w.send(&b, 2, Request::Sync(SyncRequest { path: "/".into() }));
+    w.send(&b, 3, get("/late", false));
+    assert!(got(&b).is_empty(), "the create is not durable yet");
+    w.node.durable(w.clock(), batch.last);
+    let replies = got(&b);
+    assert_eq!(replies.iter().map(|r| (r.xid, r.zxid)).collect::<Vec<_>>(), [(2, 2), (3, 2)]);
+    assert!(replies.iter().all(|r| r.outcome.is_ok()));
+    // With nothing in flight it is answered at once.
+    w.send(&b, 4, Request::Sync(SyncRequest { path: "/".into() }));
+    assert_eq!(got(&b)[0].body, SyncRequest { path: "/".into() }.to_bytes());
+}
+
+#[test]
+fn a_request_that_comes_late_over_a_replaced_connection_is_refused() {
+    let mut w = World::new();
+    let a = w.client();
+    a.admit_write(w.now);
+    let request = create("/late", CreateMode::Ephemeral);
+    let late = Submission { connection: Arc::clone(&a), xid: 1, request };
+    let (b, _) = w.dial(a.session(), Zxid(1));
+    w.node.submit(w.clock(), late);
+    w.sync();
+    assert!(w.node.shared().read().tree.get("/late").is_none());
+    assert!(w.ask(&b, create("/new", CreateMode::Ephemeral)).outcome.is_ok());
 }
 
 #[test]

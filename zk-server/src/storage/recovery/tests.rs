@@ -1,7 +1,10 @@
 //! Which snapshot is taken, when recovery refuses, and directories that Java wrote.
 
+use std::sync::Arc;
+
 use super::*;
-use crate::storage::fixture::{Picture, log_file};
+use crate::storage::fixture::{Picture, entries, log_file};
+use crate::storage::log_writer::{LogOptions, LogWriter};
 use crate::storage::memory_disk::MemoryDisk;
 use crate::storage::snapshots::write_snapshot;
 
@@ -54,6 +57,31 @@ fn snapshots_and_logs_may_be_apart() {
     logs.put("log.1", log_file(1..=4));
     let mut picture = Picture::default();
     assert_eq!(recover(&snaps, &logs, RecoveryOptions::default(), &mut picture).unwrap().last, Zxid(4));
+}
+
+/// A killed process leaves entries in the page cache. Once they were recovered, clients see them and the log goes
+/// on behind them.
+#[test]
+fn what_was_recovered_survives_a_later_power_loss() {
+    for failed_sync in [false, true] {
+        for seed in 0..20 {
+            let disk = snapshots_of(&[0]);
+            let log = |last| LogWriter::new(Arc::new(disk.clone()), LogOptions::default(), Zxid(last));
+            let mut first = log(0);
+            first.append(&entries(1, 3), Zxid(1), Zxid(3)).unwrap();
+            if failed_sync {
+                disk.fail_sync_after(0);
+                first.sync().unwrap_err();
+            }
+            disk.kill();
+            assert_eq!(run(&disk).1.unwrap().last, Zxid(3));
+            let mut second = log(3);
+            second.append(&entries(4, 4), Zxid(4), Zxid(4)).unwrap();
+            second.sync().unwrap();
+            disk.crash(seed);
+            assert_eq!(run(&disk).1.unwrap().last, Zxid(4), "seed {seed}");
+        }
+    }
 }
 
 #[test]

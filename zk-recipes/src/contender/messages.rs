@@ -1,0 +1,256 @@
+//! What goes into the core and what comes out of it. Words only.
+
+use std::time::Duration;
+use zk_proto::{SessionId, Zxid};
+
+use crate::identity::Uuid;
+use crate::loss::{LossPolicy, LossReason};
+use crate::sequence::Sequence;
+
+use super::line::Rule;
+
+/// What a contender is told once.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The node under which the line stands.
+    pub parent: String,
+    /// Who counts, and who is admitted.
+    pub rule: Rule,
+    /// The prefix of our own name, up to the sequence number.
+    pub prefix: fn(Uuid) -> String,
+    /// Whether to wait at all.
+    pub patience: Patience,
+    /// What a missing parent is created as.
+    pub parents: Parents,
+    /// When what is held counts as lost.
+    pub loss: LossPolicy,
+}
+
+/// How long to wait in line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as it takes.
+    Forever,
+    /// Until this time.
+    Until(Duration),
+    /// Not at all: admitted at once, or gone.
+    None,
+}
+
+/// What a missing parent is created as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Parents {
+    /// Container nodes, which the server removes some time after the last contender is gone; persistent nodes
+    /// where the server has no containers (before ZooKeeper 3.5).
+    #[default]
+    Container,
+    /// Persistent nodes.
+    Persistent,
+    /// The parent must be there.
+    MustExist,
+}
+
+/// Names one request of one core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// There is a session to work in: at the start, and again after [`Input::SessionOver`].
+    Session {
+        /// Its id. Every request is pinned to it.
+        id: SessionId,
+        /// Its negotiated timeout.
+        timeout: Duration,
+        /// A fresh identity for the name of the node.
+        identity: Uuid,
+    },
+    /// The answer to a request.
+    Answer {
+        /// Which.
+        request: RequestId,
+        /// How it ended.
+        answer: Answer,
+    },
+    /// The watch left by this request has ended, with an event or without.
+    Fired(RequestId),
+    /// The server was heard; until this time it cannot have expired the session. Tell it before an answer that
+    /// may admit, before [`Input::Connected`] and before [`Input::Tick`] and [`Input::Check`].
+    Heard {
+        /// The session's local deadline.
+        until: Duration,
+    },
+    /// The connection is lost; the session may live on.
+    Suspended,
+    /// The session is connected again.
+    Connected,
+    /// The session is over, and every request under way with it.
+    SessionOver(LossReason),
+    /// Time has passed; see [`Core::deadline`](super::Core::deadline).
+    Tick,
+    /// Somebody asks whether it is still held: looks at the clock, and asks for nothing to be sent.
+    Check,
+    /// Nobody wants it any more: the future was dropped, or the guard released.
+    Cancel,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// Of [`Request::Create`].
+    Created(Result<Made, Refusal>),
+    /// Of [`Request::List`]: the children's names, in any order.
+    Listed(Result<Vec<String>, Refusal>),
+    /// Of [`Request::Sync`].
+    Synced(Result<(), Refusal>),
+    /// Of [`Request::Look`], [`Request::WatchOwn`] and [`Request::WatchPredecessor`]. Of the latter two, a watch
+    /// is left unless it was refused.
+    Seen(Result<Seen, Refusal>),
+    /// Of [`Request::MakeParents`]: they are there now.
+    ParentsMade(Result<(), Refusal>),
+}
+
+/// A node that was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// Its path, with its number.
+    pub path: String,
+    /// The transaction that created it.
+    pub czxid: Zxid,
+}
+
+/// A node that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// The transaction that created it.
+    pub czxid: Zxid,
+    /// The session that owns it.
+    pub owner: SessionId,
+}
+
+/// Why a request was not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such node.
+    NoNode,
+    /// A write was sent and its answer never came: it may have been done.
+    Unknown,
+    /// Not done, and worth another try.
+    NotNow,
+    /// Its session is over.
+    SessionOver,
+    /// The server does not know the operation.
+    Unsupported,
+    /// Not done, and never will be.
+    Never,
+}
+
+/// What to do, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send this, pinned to the session. Several of one turn go out back to back.
+    Send(RequestId, Request),
+    /// This request, or the watch it left, is of no interest any more.
+    Forget(RequestId),
+    /// Admitted: it is held from here on.
+    Grant(Grant),
+    /// Delete this, however long it takes, as long as the session lives. It may be there or not.
+    Leave(Leftover),
+    /// The session ended while waiting: the place in line is lost, and another one is taken in the next session.
+    Requeued,
+    /// Children that belong to nobody here. Said at every listing.
+    Foreign(Vec<String>),
+    /// It ends without a grant.
+    Fail(Failure),
+}
+
+/// A request to the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Create an ephemeral sequential node.
+    Create {
+        /// Its path up to the number.
+        prefix: String,
+    },
+    /// Create the line's parent and its ancestors; that somebody else made them is as good.
+    MakeParents {
+        /// The parent.
+        path: String,
+        /// As container nodes.
+        container: bool,
+    },
+    /// List the children.
+    List {
+        /// Of this node.
+        path: String,
+    },
+    /// Bring the server up to date.
+    Sync {
+        /// As seen from here.
+        path: String,
+    },
+    /// Read a node's stat.
+    Look {
+        /// This one's.
+        path: String,
+    },
+    /// Read a node and leave a watch: with `getData`, never `exists`, which would leave one on a node that is
+    /// gone (CURATOR-107).
+    WatchPredecessor {
+        /// The node before us.
+        path: String,
+    },
+    /// Read our own node and leave a watch.
+    WatchOwn {
+        /// Our own.
+        path: String,
+    },
+}
+
+/// A place that was granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Our node.
+    pub path: String,
+    /// The transaction that created it.
+    pub czxid: Zxid,
+    /// Its number.
+    pub sequence: Sequence,
+    /// The session that owns it.
+    pub session: SessionId,
+}
+
+/// What a contender leaves behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leftover {
+    /// This node.
+    Named {
+        /// Its path.
+        path: String,
+        /// The session that owns it.
+        session: SessionId,
+    },
+    /// A node whose number is not known, if it is there at all: the answer to its creation is outstanding or lost.
+    Unnamed {
+        /// Its path up to the number.
+        prefix: String,
+        /// The session that owns it.
+        session: SessionId,
+    },
+}
+
+/// Why it ends without a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// Somebody is before us, and there is no patience.
+    Busy,
+    /// The time is over.
+    TimedOut,
+    /// Somebody deleted our node while we waited.
+    NodeDeleted,
+    /// The server refused a request; the shell knows the error.
+    Refused,
+    /// The client has ended.
+    ClientOver(LossReason),
+}

@@ -1,0 +1,116 @@
+//! The recipes' one error type: which recipe's path, what happened, what to do about it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::loss::LossReason;
+
+/// Why a recipe did not do what it was asked to.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Error {
+    /// It was not our turn within the time allowed. Nothing is left behind.
+    Timeout {
+        /// The recipe's path.
+        path: String,
+        /// The time allowed.
+        limit: Duration,
+    },
+    /// Somebody deleted our node while we waited in line. Acquire again to stand in line anew.
+    NodeDeleted {
+        /// The recipe's path.
+        path: String,
+    },
+    /// What this was to be done under is lost: nothing was done. Acquire again.
+    Lost {
+        /// The lock's node.
+        path: String,
+        /// Why.
+        reason: LossReason,
+    },
+    /// The node could not be deleted yet. It will be, in the background, as long as the session lives; until then
+    /// others wait.
+    ReleasePending {
+        /// The lock's node.
+        path: String,
+        /// What the first try met.
+        source: zk_client::Error,
+    },
+    /// The client has ended, and no recipe works without it.
+    ClientEnded {
+        /// The recipe's path.
+        path: String,
+        /// How it ended.
+        reason: LossReason,
+    },
+    /// The server refused a request, or the client could not send it; `source` tells which and why.
+    Client {
+        /// The recipe's path.
+        path: String,
+        /// The client's error.
+        source: zk_client::Error,
+    },
+    /// There is no tokio runtime here. Call this from within the one that the client was made in.
+    NoRuntime,
+}
+
+impl Error {
+    /// The recipe's path, or its node's.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Timeout { path, .. }
+            | Self::NodeDeleted { path }
+            | Self::Lost { path, .. }
+            | Self::ReleasePending { path, .. }
+            | Self::ClientEnded { path, .. }
+            | Self::Client { path, .. } => Some(path),
+            Self::NoRuntime => None,
+        }
+    }
+
+    /// The client's error beneath, if there is one.
+    #[must_use]
+    pub fn client_error(&self) -> Option<&zk_client::Error> {
+        match self {
+            Self::ReleasePending { source, .. } | Self::Client { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+
+    /// Whether what this was to be done under is lost.
+    #[must_use]
+    pub const fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost { .. })
+    }
+
+    /// Whether the time allowed was over.
+    #[must_use]
+    pub const fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout { .. })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout { path, limit } => write!(f, "{path}: not acquired within {limit:?}"),
+            Self::NodeDeleted { path } => {
+                write!(f, "{path}: our node was deleted while we waited in line; acquire again")
+            }
+            Self::Lost { path, reason } => write!(f, "{path} is lost: {reason}"),
+            Self::ReleasePending { path, source } => {
+                write!(f, "{path} is not released yet, and will be in the background: {source}")
+            }
+            Self::ClientEnded { path, reason } => write!(f, "{path}: the client has ended: {reason}"),
+            Self::Client { path, source } => write!(f, "{path}: {source}"),
+            Self::NoRuntime => f.write_str("there is no tokio runtime here; call this from within one"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.client_error().map(|error| error as _)
+    }
+}

@@ -1,0 +1,33 @@
+//! Every bound of the recipes, by name and with its unit.
+
+use std::time::Duration;
+
+/// Part of the session timeout by which the local deadline lies before the server's, in percent. It covers the
+/// drift between the two clocks' rates and the time a holder takes to stop.
+pub const DEADLINE_MARGIN_PERCENT: u32 = 10;
+
+/// Pause before a request is repeated that the server refused for now (a throttled one, say).
+pub const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// Longest random wait before a holder looks at its own node after a reconnect, so that a process with many locks
+/// does not look at all of them at once. Never more than a tenth of the session timeout.
+pub const RECONNECT_JITTER_MAX: Duration = Duration::from_secs(1);
+
+/// First pause of the reaper after a delete that failed; doubled up to [`REAPER_PAUSE_MAX`].
+pub const REAPER_PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// Longest pause of the reaper between two tries.
+pub const REAPER_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Nodes the reaper works on at once; more wait their turn. What waits is bounded by the number of guards and
+/// acquire futures that were dropped.
+pub const REAPER_AT_ONCE_MAX: usize = 256;
+
+/// Foreign children reported by one listing.
+pub const FOREIGN_PER_LISTING_MAX: usize = 16;
+
+/// Foreign children remembered by one lock, so that each is warned about once. Further ones pass in silence.
+pub const FOREIGN_WARNED_MAX: usize = 256;
+
+/// Children of one lock above which listing them is expensive enough to warn.
+pub const CHILDREN_WARN: usize = 10_000;

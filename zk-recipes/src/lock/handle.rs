@@ -1,0 +1,204 @@
+//! The lock itself: acquiring it. What follows is the guard's.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use zk_client::{Client, ErrorKind};
+
+use super::builder::LockBuilder;
+use super::guard::LockGuard;
+use crate::contender::{Context, Failure, NotGranted, stand_in_line};
+use crate::error::Error;
+use crate::loss::LossReason;
+
+/// A fair lock among processes: one holds it at a time, in the order in which they came.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use zk_client::Client;
+/// use zk_recipes::Lock;
+///
+/// let zk = Client::connect("zk1:2181,zk2:2181").await?;
+/// let gpu = Lock::new(&zk, "/locks/gpu-0");
+///
+/// // One job at a time; stopped at once if the lock is lost.
+/// gpu.run(async { /* train */ }).await?;
+///
+/// // Or with the guard in hand.
+/// let guard = gpu.acquire_within(Duration::from_secs(30)).await?;
+/// guard.transaction()?.set("/jobs/current", "job-7").commit().await?;
+/// tokio::select! {
+///     why = guard.lost() => println!("stop: {why}"),
+///     () = tokio::time::sleep(Duration::from_secs(5)) => {
+///         guard.release().await?;
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Layout
+/// Curator's `InterProcessMutex`: each contender is an ephemeral sequential node `_c_<uuid>-lock-<n>` under the
+/// lock's path, which is made as a container node when it is missing (persistent where the server has none). The
+/// lowest number holds. The node's data is `host:pid` unless the builder says otherwise.
+///
+/// Contenders are read in every dialect: Curator's, go-zk's and kezhuw's `-lock-<n>`, and Kazoo's
+/// `__lock__<n>`. So this lock waits for all of them. Curator, go-zk and kezhuw wait for it too; stock Kazoo does
+/// not, unless it is given `extra_lock_patterns=["-lock-"]`. Other children are ignored, with one warning each.
+///
+/// # Cost
+/// Free: one round trip of two requests (create and list, sent back to back) and one read behind it that nobody
+/// waits for. Waiting: one read that leaves a watch on the node before us; one list and at most one such read for
+/// each time that node goes. A release is one request, and wakes one waiter.
+///
+/// # Guarantees
+/// First come, first served, and never more than one holder while clocks run at nearly the same rate: a guard
+/// counts itself out before the server can let the next one in (see [`LossPolicy`](crate::LossPolicy)). What must
+/// hold whatever clocks do, and however long a process stands still, needs fencing:
+/// [`LockGuard::transaction`] for what is in ZooKeeper, [`LockGuard::fencing_token`] for what is not.
+///
+/// # Loss
+/// | what happens | while waiting | while holding |
+/// |---|---|---|
+/// | connection lost | waits on, keeps its place | lost (`Standard`), or in doubt until the local deadline (`Session`) |
+/// | session expired | waits on at the tail, in the next session | lost |
+/// | node deleted by someone | [`Error::NodeDeleted`] | lost |
+/// | client closed | [`Error::ClientEnded`] | lost |
+///
+/// A guard that is lost stays lost, even if the session turns out to live; its node is then deleted.
+///
+/// # Cancellation
+/// Dropping an acquire future, at any point, gives the place up: what was sent is found and deleted in the
+/// background, so `tokio::time::timeout` and `select!` are as safe as [`Lock::acquire_within`]. Dropping a guard
+/// releases in the background.
+///
+/// # Not re-entrant
+/// Tasks move between threads, so no thread can own a lock. A second acquire waits behind the first guard, in the
+/// same process as elsewhere; to share a holding, share the guard.
+///
+/// # Differences from Curator and Kazoo
+/// | | Curator | Kazoo | here |
+/// |---|---|---|---|
+/// | the holder is told of the loss | no | no | [`LockGuard::lost`] |
+/// | own node watched while holding | no | no | yes |
+/// | order where the number turns negative | wrong | wrong | right |
+/// | a lost answer to create | looked up without sync | looked up without sync or owner | sync, list, owner checked |
+/// | a foreign child | counts | ignored | ignored, warned about |
+/// | re-entrant | per thread | no | no |
+/// | release that fails | may be forgotten | left behind | seen through in the background |
+#[derive(Clone)]
+pub struct Lock(Arc<Context>);
+
+impl Lock {
+    /// A lock with default options at `path`. Clones of it, and locks of the same path elsewhere, contend.
+    #[must_use]
+    pub fn new(client: &Client, path: impl Into<String>) -> Self {
+        Self::builder(client, path).build()
+    }
+
+    /// Options first.
+    pub fn builder(client: &Client, path: impl Into<String>) -> LockBuilder {
+        LockBuilder::new(client, path.into())
+    }
+
+    pub(super) const fn new_in(context: Arc<Context>) -> Self {
+        Self(context)
+    }
+
+    /// The path at which contenders stand in line.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.0.options.parent
+    }
+
+    /// Waits until the lock is ours. Goes on through disconnects, and through expiry at the tail of the line.
+    ///
+    /// Must be polled within a tokio runtime with time enabled, one that lives as long as the client's.
+    ///
+    /// # Errors
+    /// [`Error::NodeDeleted`], [`Error::ClientEnded`], [`Error::Client`] when the server refuses (an ACL, a path
+    /// that is not valid), [`Error::NoRuntime`].
+    ///
+    /// # Cancellation
+    /// Safe at any point; the place in line is given up.
+    pub async fn acquire(&self) -> Result<LockGuard, Error> {
+        self.stand_in_line(None).await
+    }
+
+    /// As [`Lock::acquire`], for at most `limit`. A limit of zero is [`Lock::try_acquire`].
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] when the lock is not ours by then; and as [`Lock::acquire`].
+    ///
+    /// # Cancellation
+    /// As [`Lock::acquire`].
+    pub async fn acquire_within(&self, limit: Duration) -> Result<LockGuard, Error> {
+        self.stand_in_line(Some(limit)).await
+    }
+
+    /// Takes the lock if it is free. Waits for answers of the server, but never for another holder.
+    ///
+    /// # Errors
+    /// As [`Lock::acquire`].
+    ///
+    /// # Cancellation
+    /// As [`Lock::acquire`].
+    pub async fn try_acquire(&self) -> Result<Option<LockGuard>, Error> {
+        match self.stand_in_line(Some(Duration::ZERO)).await {
+            Ok(guard) => Ok(Some(guard)),
+            Err(Error::Timeout { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Acquires, does the work, and releases. Work under way is dropped as soon as the lock is lost.
+    ///
+    /// When the work is done its output is returned, although the release may still be under way in the
+    /// background.
+    ///
+    /// # Errors
+    /// As [`Lock::acquire`], when the work was not begun; [`Error::Lost`] when it was stopped.
+    ///
+    /// # Cancellation
+    /// Drops the work, and gives the lock or the place in line up.
+    pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, Error> {
+        let guard = self.acquire().await?;
+        let output = guard.run(work).await?;
+        if let Err(error) = guard.release().await {
+            tracing::warn!(%error, "the work is done");
+        }
+        Ok(output)
+    }
+
+    async fn stand_in_line(&self, limit: Option<Duration>) -> Result<LockGuard, Error> {
+        let holding = stand_in_line(Arc::clone(&self.0), limit).await;
+        holding.map(LockGuard::new).map_err(|why| self.explain(why, limit.unwrap_or_default()))
+    }
+
+    fn explain(&self, why: NotGranted, limit: Duration) -> Error {
+        let path = self.path().to_owned();
+        match why {
+            NotGranted::NoRuntime => Error::NoRuntime,
+            NotGranted::Failed(Failure::Busy | Failure::TimedOut, _) => Error::Timeout { path, limit },
+            NotGranted::Failed(Failure::NodeDeleted, _) => Error::NodeDeleted { path },
+            NotGranted::Failed(Failure::ClientOver(reason), _) => Error::ClientEnded { path, reason },
+            NotGranted::Failed(Failure::Refused, Some(source)) => match source.kind() {
+                ErrorKind::Closed => Error::ClientEnded { path, reason: LossReason::ClientClosed },
+                ErrorKind::AuthFailed => Error::ClientEnded { path, reason: LossReason::AuthFailed },
+                _ => Error::Client { path, source },
+            },
+            // A refusal always brings its error along.
+            NotGranted::Failed(Failure::Refused, None) => {
+                Error::ClientEnded { path, reason: LossReason::ClientClosed }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock").field("path", &self.path()).finish_non_exhaustive()
+    }
+}

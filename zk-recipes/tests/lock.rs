@@ -1,0 +1,404 @@
+//! The lock on a real server: what the shell adds to the pure core, and what it costs.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+use support::{children, client, client_with, dropped_after, server, soon};
+use zk_client::{Client, CreateMode, SessionState};
+use zk_recipes::{Error, Lock, LockState, LossPolicy, LossReason, Released};
+
+const PATH: &str = "/app/locks/gpu";
+
+fn session_lock(zk: &Client) -> Lock {
+    Lock::builder(zk, PATH).loss_policy(LossPolicy::Session).build()
+}
+
+async fn connected(zk: &Client) {
+    soon(zk.session_state().wait_for(SessionState::is_connected)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_at_a_time_in_order_and_tokens_rise() {
+    let server = server().await;
+    let zk = client(&server).await;
+    let lock = Lock::builder(&zk, PATH).identifier("first").build();
+    let guard = lock.acquire().await.unwrap();
+    let names = children(&zk, PATH, 1).await;
+    let (prefix, rest) = names[0].split_at(3);
+    assert_eq!((prefix, &rest[36..]), ("_c_", "-lock-0000000000"));
+    assert_eq!(&zk.get(guard.node()).await.unwrap().data[..], b"first");
+    assert_eq!(zk.get(guard.node()).await.unwrap().stat.czxid, guard.fencing_token().czxid());
+    assert!(guard.is_held());
+    assert!(lock.try_acquire().await.unwrap().is_none());
+
+    let mut waiting = Vec::new();
+    let turns = Arc::new(AtomicUsize::new(0));
+    for n in 0..5 {
+        let (lock, turns) = (Lock::new(&client(&server).await, PATH), Arc::clone(&turns));
+        waiting.push(tokio::spawn(async move {
+            let guard = lock.acquire().await.unwrap();
+            assert_eq!(turns.fetch_add(1, Ordering::SeqCst), n, "first come, first served");
+            let token = guard.fencing_token();
+            assert_eq!(guard.release().await.unwrap(), Released::Deleted);
+            token
+        }));
+        children(&zk, PATH, n + 2).await;
+    }
+    let mut last = guard.fencing_token();
+    assert_eq!(guard.release().await.unwrap(), Released::Deleted);
+    for waiter in waiting {
+        let token = soon(waiter).await.unwrap();
+        assert!(token > last);
+        last = token;
+    }
+    children(&zk, PATH, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_costs() {
+    const CREATE2: i32 = 15;
+    const LIST: i32 = 12;
+    const GET: i32 = 4;
+    const DELETE: i32 = 2;
+    let server = server().await;
+    let proxy = support::proxy::Proxy::before(server.address()).await;
+    let direct = client(&server).await;
+    let zk = client_with(&proxy.connect_string(), Duration::from_secs(10)).await;
+    let lock = Lock::new(&zk, PATH);
+    lock.acquire().await.unwrap().release().await.unwrap();
+    proxy.take_counts();
+
+    let guard = lock.acquire().await.unwrap();
+    // Its answer comes after that of the watch on the own node.
+    zk.exists("/").await.unwrap();
+    assert_eq!(proxy.take_counts(), (vec![CREATE2, LIST, GET, 3], 0));
+    guard.release().await.unwrap();
+    zk.exists("/").await.unwrap();
+    assert_eq!(proxy.take_counts(), (vec![DELETE, 3], 1), "one event, of the own node");
+
+    let holder = Lock::new(&direct, PATH).acquire().await.unwrap();
+    let next = Lock::new(&direct, PATH);
+    let next = tokio::spawn(async move { next.acquire().await.unwrap() });
+    children(&direct, PATH, 2).await;
+    let third = tokio::spawn({
+        let lock = lock.clone();
+        async move { lock.acquire().await.unwrap() }
+    });
+    children(&direct, PATH, 3).await;
+    zk.exists("/").await.unwrap();
+    soon(async {
+        // Create, list, the predecessor's watch, and our own question.
+        while proxy.passed() < 4 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    proxy.take_counts();
+    holder.release().await.unwrap();
+    let second = soon(next).await.unwrap();
+    zk.exists("/").await.unwrap();
+    assert_eq!(proxy.take_counts(), (vec![3], 0), "the third in line hears nothing of the first");
+    second.release().await.unwrap();
+    let guard = soon(third).await.unwrap();
+    zk.exists("/").await.unwrap();
+    assert_eq!(proxy.take_counts(), (vec![LIST, GET, 3], 1), "one event, one list");
+    drop(guard);
+    children(&direct, PATH, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_get_in_leaves_nothing() {
+    let server = server().await;
+    let zk = client(&server).await;
+    let lock = Lock::new(&zk, PATH);
+    let guard = lock.acquire().await.unwrap();
+    for _ in 0..20 {
+        assert!(lock.try_acquire().await.unwrap().is_none());
+    }
+    let error = lock.acquire_within(Duration::from_millis(50)).await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    let outer = tokio::time::timeout(Duration::from_millis(50), lock.acquire()).await;
+    assert!(outer.is_err());
+    children(&zk, PATH, 1).await;
+    assert!(guard.is_held());
+    drop(guard);
+    children(&zk, PATH, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropped_at_every_step_it_leaves_nothing_and_the_next_gets_in() {
+    let server = server().await;
+    let zk = client(&server).await;
+    let lock = Lock::new(&zk, PATH);
+    for polls in 0..20 {
+        // Free.
+        drop(dropped_after(polls, lock.acquire()).await);
+        // Held until it waits, and released while it is being woken.
+        let guard = lock.acquire().await.unwrap();
+        let waiter = tokio::spawn({
+            let lock = lock.clone();
+            async move { drop(dropped_after(polls, lock.acquire()).await) }
+        });
+        if polls > 4 {
+            children(&zk, PATH, 2).await;
+        }
+        guard.release().await.unwrap();
+        let last = soon(lock.acquire()).await.unwrap();
+        drop(dropped_after(polls, last.release()).await);
+        waiter.abort();
+    }
+    children(&zk, PATH, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guard_may_be_dropped_anywhere() {
+    let server = server().await;
+    let zk = client(&server).await;
+    let lock = Lock::new(&zk, PATH);
+    let guard = lock.acquire().await.unwrap();
+    let lost = guard.lost();
+    std::thread::spawn(move || drop(guard)).join().unwrap();
+    assert_eq!(soon(lost).await, LossReason::Released);
+    children(&zk, PATH, 0).await;
+    let guard = lock.acquire().await.unwrap();
+    drop(lock);
+    zk.close().await;
+    drop(guard);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_client_ends_when_only_recipes_are_gone() {
+    let server = server().await;
+    let observer = client(&server).await;
+    let zk = client(&server).await;
+    let guard = Lock::new(&zk, PATH).acquire().await.unwrap();
+    drop(zk);
+    assert!(guard.is_held());
+    observer.create("/app/mark", "").await.unwrap();
+    guard.transaction().unwrap().set("/app/mark", "x").commit().await.unwrap();
+    drop(guard);
+    drop(soon(Lock::new(&observer, PATH).acquire()).await.unwrap());
+    children(&observer, PATH, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_to_the_create_is_found_again() {
+    const CREATE2: i32 = 15;
+    let server = server().await;
+    let proxy = support::proxy::Proxy::before(server.address()).await;
+    let direct = client(&server).await;
+    let zk = client_with(&proxy.connect_string(), Duration::from_secs(10)).await;
+    let lock = Lock::new(&zk, PATH);
+    lock.acquire().await.unwrap().release().await.unwrap();
+
+    proxy.lose_answer_to(CREATE2);
+    let guard = soon(lock.acquire()).await.unwrap();
+    assert_eq!(children(&direct, PATH, 1).await.len(), 1, "found, not made twice");
+    assert_eq!(guard.fencing_token().czxid(), direct.get(guard.node()).await.unwrap().stat.czxid);
+    guard.release().await.unwrap();
+
+    proxy.lose_request(CREATE2);
+    let guard = soon(lock.acquire()).await.unwrap();
+    children(&direct, PATH, 1).await;
+    guard.release().await.unwrap();
+
+    // Lost, and dropped before anybody looked.
+    for lose in [support::proxy::Proxy::lose_answer_to, support::proxy::Proxy::lose_request] {
+        lose(&proxy, CREATE2);
+        let _ = tokio::time::timeout(Duration::from_millis(20), lock.acquire()).await;
+        connected(&zk).await;
+        let guard = soon(lock.acquire()).await.unwrap();
+        children(&direct, PATH, 1).await;
+        guard.release().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_to_the_delete_is_seen_through() {
+    const DELETE: i32 = 2;
+    let server = server().await;
+    let proxy = support::proxy::Proxy::before(server.address()).await;
+    let direct = client(&server).await;
+    let zk = client_with(&proxy.connect_string(), Duration::from_secs(10)).await;
+    let lock = Lock::new(&zk, PATH);
+    for lose in [support::proxy::Proxy::lose_answer_to, support::proxy::Proxy::lose_request] {
+        let guard = soon(lock.acquire()).await.unwrap();
+        lose(&proxy, DELETE);
+        let outcome = soon(guard.release()).await;
+        assert!(matches!(outcome, Err(Error::ReleasePending { .. })), "{outcome:?}");
+        children(&direct, PATH, 0).await;
+        let guard = soon(lock.acquire()).await.unwrap();
+        lose(&proxy, DELETE);
+        drop(guard);
+        children(&direct, PATH, 0).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn expiry_ends_the_holder_and_requeues_the_waiter() {
+    let server = server().await;
+    let (one, two, other) = (client(&server).await, client(&server).await, client(&server).await);
+    let guard = session_lock(&one).acquire().await.unwrap();
+    let lock = session_lock(&two);
+    let waiter = tokio::spawn(async move { lock.acquire().await.unwrap() });
+    children(&other, PATH, 2).await;
+    let old = two.session_id().unwrap();
+    assert!(server.expire_session(old).await);
+    soon(async {
+        while !children(&other, PATH, 2).await.iter().any(|name| name.ends_with("-lock-0000000002")) {}
+    })
+    .await;
+
+    assert!(guard.is_held());
+    assert!(server.expire_session(guard.session()).await);
+    let next = soon(waiter).await.unwrap();
+    assert_ne!(next.session(), old);
+    assert_eq!(soon(guard.lost()).await, LossReason::SessionExpired);
+    assert!(!guard.is_held() && next.is_held());
+    assert!(matches!(guard.transaction(), Err(Error::Lost { reason: LossReason::SessionExpired, .. })));
+    assert_eq!(guard.release().await.unwrap(), Released::Lost(LossReason::SessionExpired));
+    assert_eq!(next.release().await.unwrap(), Released::Deleted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_node_is_a_lost_lock_and_a_stale_holder_cannot_write() {
+    let server = server().await;
+    let (one, other) = (client(&server).await, client(&server).await);
+    other.create("/job", "").await.unwrap();
+    let lock = Lock::new(&one, PATH);
+    let guard = lock.acquire().await.unwrap();
+    let results = guard.transaction().unwrap().set("/job", "mine").commit().await.unwrap();
+    assert_eq!(results.len(), 1);
+    let begun = guard.transaction().unwrap().set("/job", "stale");
+    // Its data changes nothing.
+    other.set(guard.node(), "__REVOKE__").await.unwrap();
+    one.sync("/").await.unwrap();
+    assert!(guard.is_held());
+    other.delete(guard.node()).await.unwrap();
+    let error = begun.commit().await.unwrap_err();
+    assert!(error.is_lost(), "{error}");
+    assert_eq!(soon(guard.lost()).await, LossReason::NodeDeleted);
+    assert_eq!(&other.get("/job").await.unwrap().data[..], b"mine");
+    drop(guard);
+
+    // While waiting, too.
+    let guard = Lock::new(&other, PATH).acquire().await.unwrap();
+    let waiter = tokio::spawn(async move { lock.acquire().await });
+    let names = children(&other, PATH, 2).await;
+    let own = zk_proto::path::name(guard.node());
+    let waiting = names.iter().find(|name| *name != own).unwrap();
+    other.delete(format!("{PATH}/{waiting}")).await.unwrap();
+    drop(guard);
+    let outcome = soon(waiter).await.unwrap();
+    assert!(matches!(outcome, Err(Error::NodeDeleted { .. })), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disconnect_ends_the_standard_holder_and_not_the_session_one() {
+    let server = server().await;
+    let other = client(&server).await;
+    let zk = client(&server).await;
+    let standard = Lock::new(&zk, "/a").acquire().await.unwrap();
+    let session = session_lock(&zk).acquire().await.unwrap();
+    let mut states = session.state();
+    server.drop_connections();
+    assert_eq!(soon(standard.lost()).await, LossReason::Disconnected);
+    children(&other, "/a", 0).await;
+    connected(&zk).await;
+    soon(states.wait_for(|state| *state == LockState::Held)).await.unwrap();
+    assert!(session.is_held() && !standard.is_held());
+    assert_eq!(session.release().await.unwrap(), Released::Deleted);
+    assert_eq!(standard.release().await.unwrap(), Released::Lost(LossReason::Disconnected));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_local_deadline_comes_before_the_servers() {
+    let server = server().await;
+    let other = client(&server).await;
+    let proxy = support::proxy::Proxy::before(server.address()).await;
+    let zk = client_with(&proxy.connect_string(), Duration::from_millis(1500)).await;
+    let guard = session_lock(&zk).acquire().await.unwrap();
+    let next = session_lock(&other);
+    let next = tokio::spawn(async move { (next.acquire().await.unwrap(), Instant::now()) });
+    children(&other, PATH, 2).await;
+    let work = std::future::pending::<()>();
+    let mut states = guard.state();
+    let doubt =
+        tokio::spawn(async move { *states.wait_for(|state| *state != LockState::Held).await.unwrap() });
+    proxy.set_down(true);
+    let stopped = soon(guard.run(work)).await;
+    assert!(matches!(stopped, Err(Error::Lost { reason: LossReason::DeadlineReached, .. })), "{stopped:?}");
+    let (next, granted) = soon(next).await.unwrap();
+    match doubt.await.unwrap() {
+        LockState::Suspect { since, deadline } => assert!(since < deadline && deadline < granted),
+        state => assert_eq!(state, LockState::Lost(LossReason::DeadlineReached), "a very slow machine"),
+    }
+    assert!(!guard.is_held() && next.is_held());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contenders_of_other_dialects_count_and_foreign_children_do_not() {
+    let server = server().await;
+    let (zk, other) = (client(&server).await, client(&server).await);
+    other.create(PATH, "").parents().await.unwrap();
+    other.create(format!("{PATH}/0"), "").await.unwrap();
+    let lock = Lock::new(&zk, PATH);
+    drop(soon(lock.acquire()).await.unwrap());
+    children(&other, PATH, 1).await;
+    for prefix in ["2947c1dfc94b42a08d17b659fb24e72e__lock__", "_c_2947c1dfc94b42a08d17b659fb24e72e-lock-"] {
+        let path = format!("{PATH}/{prefix}");
+        let mode = CreateMode::EphemeralSequential;
+        let foreign = other.create(path, "").mode(mode).await.unwrap();
+        assert!(lock.try_acquire().await.unwrap().is_none(), "{prefix}");
+        other.delete(foreign.path).await.unwrap();
+        drop(soon(lock.acquire()).await.unwrap());
+        children(&other, PATH, 1).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_runs_under_the_lock_and_stops_with_it() {
+    let server = server().await;
+    let (zk, other) = (client(&server).await, client(&server).await);
+    let lock = Lock::new(&zk, PATH);
+    assert_eq!(lock.run(async { 7 }).await.unwrap(), 7);
+    children(&other, PATH, 0).await;
+    let working = tokio::spawn(async move { lock.run(std::future::pending::<()>()).await });
+    let names = children(&other, PATH, 1).await;
+    other.delete(format!("{PATH}/{}", names[0])).await.unwrap();
+    assert!(soon(working).await.unwrap().unwrap_err().is_lost());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_say_what_to_mend() {
+    let server = server().await;
+    let zk = client(&server).await;
+    let error = Lock::new(&zk, "no-slash").acquire().await.unwrap_err();
+    assert!(matches!(&error, Error::Client { .. }), "{error}");
+    let strict = Lock::builder(&zk, "/missing/lock").parents(zk_recipes::Parents::MustExist).build();
+    let error = strict.acquire().await.unwrap_err();
+    assert!(error.client_error().unwrap().is_no_node(), "{error}");
+    let lock = Lock::new(&zk, PATH);
+    let guard = lock.acquire().await.unwrap();
+    let waiter = tokio::spawn({
+        let lock = lock.clone();
+        async move { lock.acquire().await }
+    });
+    children(&zk, PATH, 2).await;
+    zk.close().await;
+    let outcome = soon(waiter).await.unwrap();
+    assert!(matches!(outcome, Err(Error::ClientEnded { .. })), "{outcome:?}");
+    assert_eq!(soon(guard.lost()).await, LossReason::ClientClosed);
+    assert!(matches!(lock.acquire().await, Err(Error::ClientEnded { .. })));
+}
