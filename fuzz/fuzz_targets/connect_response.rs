@@ -1,0 +1,4 @@
+//! The server's first frame.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| zk_fuzz::decode::<zk_proto::connect::ConnectResponse>(input));
