@@ -188,7 +188,8 @@ impl EmbeddedServer {
         &self.server
     }
 
-    /// Ends a session as if its time had passed; `false` when it is not live.
+    /// Ends a session as if its time had passed, and waits until its ephemeral nodes are gone; `false` when it is not
+    /// live.
     pub async fn expire_session(&self, id: SessionId) -> bool {
         self.server.expire_session(id).await
     }

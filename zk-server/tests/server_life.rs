@@ -117,3 +117,20 @@ async fn a_disk_that_fails_stops_the_server_and_nothing_more_is_acknowledged() {
         server.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expired_session_is_gone_when_the_call_returns() {
+    let server = EmbeddedServer::start().await.unwrap();
+    for _ in 0..50 {
+        let mut raw = Raw::session(server.address());
+        let flags = zk_proto::CreateMode::Ephemeral.flags();
+        let made = raw.ask(1, OpCode::Create.code(), &CreateRequest { flags, ..create("/e") }).unwrap();
+        assert_eq!(made.outcome, Ok(()));
+        let state = server.server().reporter().report();
+        assert_eq!(state.ephemerals, 1);
+        let session = raw.session_id();
+        assert!(server.expire_session(session).await);
+        assert_eq!(server.server().reporter().report().ephemerals, 0);
+        assert!(!server.expire_session(session).await);
+    }
+}

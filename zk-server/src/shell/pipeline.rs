@@ -44,19 +44,10 @@ pub enum Work {
     Snapshot,
     /// A snapshot was written, or not.
     SnapshotDone(io::Result<()>),
-    /// End this session as if its time had passed.
+    /// End this session as if its time had passed; answered when it has ended.
     Expire(SessionId, oneshot::Sender<bool>),
-    /// Counts for a report.
-    Count(oneshot::Sender<Counts>),
     /// Finish what is in flight, then stop.
     Stop,
-}
-
-/// What only the node's thread knows.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Counts {
-    /// Transactions not safe yet.
-    pub in_flight: usize,
 }
 
 enum LogWork {
@@ -111,6 +102,7 @@ impl Pipeline {
             log: log_work.clone(),
             snapshots: snapshot_work.clone(),
             snapshot_running: false,
+            ending: Vec::new(),
         };
         let (keep, snapshots, logs) = (disks.keep, Arc::clone(&disks.snapshots), Arc::clone(&disks.logs));
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
@@ -162,6 +154,8 @@ struct Core {
     log: Mailbox<LogWork>,
     snapshots: Mailbox<SnapshotWork>,
     snapshot_running: bool,
+    /// Sessions that somebody asked to end, and who waits for it.
+    ending: Vec<(SessionId, oneshot::Sender<bool>)>,
 }
 
 impl Core {
@@ -205,13 +199,17 @@ impl Core {
             Work::Connect { connection, request } => self.node.connect(clock, &connection, &request),
             Work::Submit(submission) => self.node.submit(clock, submission),
             Work::Disconnected(connection) => self.node.disconnected(&connection),
-            Work::Durable(zxid) => self.node.durable(clock, zxid),
-            Work::Expire(session, answer) => {
-                // Whoever asked may have gone away.
-                let _gone = answer.send(self.node.expire(clock, session));
+            Work::Durable(zxid) => {
+                self.node.durable(clock, zxid);
+                self.tell_ended();
             }
-            Work::Count(answer) => {
-                let _gone = answer.send(Counts { in_flight: self.node.in_flight() });
+            Work::Expire(session, answer) => {
+                if self.node.expire(clock, session) {
+                    self.ending.push((session, answer));
+                } else {
+                    // Whoever asked may have gone away.
+                    let _gone = answer.send(false);
+                }
             }
             Work::Snapshot if self.snapshot_running => {}
             Work::Snapshot => {
@@ -226,6 +224,16 @@ impl Core {
                 }
             }
             Work::LogFailed(_) | Work::Stop => {}
+        }
+    }
+
+    fn tell_ended(&mut self) {
+        if self.ending.is_empty() {
+            return;
+        }
+        let state = self.node.shared().read();
+        for (_, answer) in self.ending.extract_if(.., |(id, _)| !state.sessions.contains_key(id)) {
+            let _gone = answer.send(true);
         }
     }
 

@@ -203,7 +203,8 @@ impl Server {
         }
     }
 
-    /// Ends a session as if its time had passed, and waits until that is on its way; `false` when it is not live.
+    /// Ends a session as if its time had passed, and waits until it has ended and its ephemeral nodes are gone;
+    /// `false` when it is not live.
     pub async fn expire_session(&self, id: SessionId) -> bool {
         let (answer, answered) = oneshot::channel();
         self.work.send(Work::Expire(id, answer));

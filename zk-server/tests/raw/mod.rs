@@ -15,7 +15,7 @@ use zk_proto::ops::data::GetDataRequest;
 use zk_proto::{OpCode, SessionId, Zxid, frame};
 
 /// A connection, as a socket.
-pub struct Raw(TcpStream);
+pub struct Raw(TcpStream, SessionId);
 
 impl Raw {
     /// Connects and says nothing.
@@ -23,7 +23,7 @@ impl Raw {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self(stream)
+        Self(stream, SessionId::NONE)
     }
 
     /// Connects and opens a session.
@@ -39,7 +39,13 @@ impl Raw {
         }));
         let answer = ConnectResponse::from_bytes(raw.frame().unwrap()).unwrap();
         assert!(answer.timeout_ms > 0);
+        raw.1 = answer.session_id;
         raw
+    }
+
+    /// Its session.
+    pub fn session_id(&self) -> SessionId {
+        self.1
     }
 
     /// Sends bytes as they are.
