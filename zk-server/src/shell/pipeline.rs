@@ -3,6 +3,7 @@
 //! that has queued.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -83,7 +84,8 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts the threads. `failed` is called once, with the reason, when the log cannot be written.
+    /// Starts the threads. `failed` is called with the reason when the server can go on no longer: its log cannot be
+    /// written, or one of the threads has panicked.
     ///
     /// # Errors
     /// When a thread cannot be started.
@@ -91,7 +93,7 @@ impl Pipeline {
         node: Node,
         clock: SystemClock,
         disks: Disks,
-        failed: impl FnOnce(String) + Send + 'static,
+        failed: impl Fn(String) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let work = Mailbox::default();
         let log_work = Mailbox::default();
@@ -105,12 +107,15 @@ impl Pipeline {
             ending: Vec::new(),
         };
         let (keep, snapshots, logs) = (disks.keep, Arc::clone(&disks.snapshots), Arc::clone(&disks.logs));
-        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            thread::Builder::new().name(name.to_owned()).spawn(run)
+        let failed: Arc<Failed> = Arc::new(failed);
+        let spawn = |name: &'static str, run: Box<dyn FnOnce() + Send>| {
+            let failed = Arc::clone(&failed);
+            thread::Builder::new().name(name.to_owned()).spawn(move || report_panic(name, run, &*failed))
         };
         let (inbox, log_out, snapshot_out) = (work.clone(), work.clone(), work.clone());
+        let stopped = Arc::clone(&failed);
         let threads = vec![
-            spawn("zk-node", Box::new(move || core.run(&inbox, failed)))?,
+            spawn("zk-node", Box::new(move || core.run(&inbox, &*stopped)))?,
             spawn("zk-log", Box::new(move || write_log(disks.log, disks.trigger, &log_work, &log_out)))?,
             spawn(
                 "zk-snapshot",
@@ -148,6 +153,17 @@ impl Drop for Pipeline {
     }
 }
 
+/// Called when the server can go on no longer.
+type Failed = dyn Fn(String) + Send + Sync;
+
+/// A panic is a mistake of ours; a server that lives on without one of its threads would answer nobody and let
+/// nobody know.
+fn report_panic(thread: &str, run: impl FnOnce(), failed: &Failed) {
+    if catch_unwind(AssertUnwindSafe(run)).is_err() {
+        failed(format!("thread {thread} panicked; its message is on standard error"));
+    }
+}
+
 struct Core {
     node: Node,
     clock: SystemClock,
@@ -159,7 +175,7 @@ struct Core {
 }
 
 impl Core {
-    fn run(mut self, inbox: &Mailbox<Work>, failed: impl FnOnce(String)) {
+    fn run(mut self, inbox: &Mailbox<Work>, failed: &Failed) {
         let mut work = Vec::new();
         let mut stopping = false;
         while !(stopping && self.node.in_flight() == 0) {
@@ -308,5 +324,23 @@ fn write_snapshots(
             tracing::info!(%zxid, ok = result.is_ok(), "snapshot");
             out.send(Work::SnapshotDone(result));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[test]
+    fn a_panicking_thread_stops_the_server() {
+        let told = Mutex::new(Vec::new());
+        let told = Arc::new(told);
+        let listener = Arc::clone(&told);
+        let failed = move |reason| listener.lock().unwrap().push(reason);
+        report_panic("zk-fine", || {}, &failed);
+        report_panic("zk-node", || panic!("a bug"), &failed);
+        let told = told.lock().unwrap();
+        assert!(matches!(told.as_slice(), [reason] if reason.contains("zk-node")), "{told:?}");
     }
 }
