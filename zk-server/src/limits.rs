@@ -27,3 +27,10 @@ pub const LOG_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// Connections that may wait to be accepted when the configuration does not say.
 pub const LISTEN_BACKLOG: u32 = 1024;
+
+/// Containers and outlived nodes removed in one go, so that a look does not stop the pipeline
+/// (`znode.container.maxPerMinute`).
+pub const REAPED_AT_ONCE_MAX: usize = 10_000;
+
+/// Time between two looks for them, in milliseconds (`znode.container.checkIntervalMs`).
+pub const REAP_EVERY_MS: u64 = 60_000;

@@ -105,6 +105,11 @@ impl Reference {
         self.sessions.remove(&at.session);
     }
 
+    /// The server removes a container by itself: refused unless it is there and empty.
+    pub(super) fn reap(&mut self, at: Moment, path: &str) -> Result<(), ErrorCode> {
+        self.delete(at, path, -1).map(|_| ())
+    }
+
     /// A read of the state as it is now.
     pub(super) fn read(&self, request: &Request) -> Result<Shown, ErrorCode> {
         let node = |path: &str| self.nodes.get(path).ok_or(ErrorCode::NoNode);

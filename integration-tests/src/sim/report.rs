@@ -67,6 +67,8 @@ counters! {
     snapshots_read,
     /// Sessions that the server expired.
     expiries,
+    /// Empty containers that the server removed by itself.
+    containers_reaped,
     /// Clients that were told their session had expired.
     told_expired,
     /// Sessions closed by their client.

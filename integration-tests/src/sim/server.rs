@@ -163,6 +163,7 @@ impl Server {
             session_timeout_max: Duration::from_secs(600),
             session_id_base: first_session_id(1, wall_ms(k.now)),
             super_digest: None,
+            reap_every: Duration::from_secs(3),
         };
         k.note(format_args!("server up, life {}, at {}", self.life, state.last_zxid));
         let mut node = Node::new(state, options, k.now);
@@ -283,9 +284,9 @@ impl Server {
         let Some(running) = &mut self.running else { return true };
         running.batches.extend(running.node.take_log());
         let deadline = running.node.deadline();
-        if deadline.is_some() && deadline != running.tick_at {
-            running.tick_at = deadline;
-            k.at(deadline.unwrap_or_default(), Event::Server { life, turn: Turn::Tick });
+        if running.tick_at != Some(deadline) {
+            running.tick_at = Some(deadline);
+            k.at(deadline, Event::Server { life, turn: Turn::Tick });
         }
         if running.syncing.is_some() || running.batches.is_empty() {
             return true;

@@ -24,6 +24,7 @@ use super::prep::{Origin, Prep, Rules};
 use super::read;
 use super::sessions::Sessions;
 use crate::auth;
+use crate::limits::REAPED_AT_ONCE_MAX;
 
 /// The moment something happens: monotonic time since an arbitrary origin, and the calendar's milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +50,8 @@ pub struct NodeOptions {
     pub session_id_base: i64,
     /// Digest of the super user's credentials, if there is one.
     pub super_digest: Option<String>,
+    /// How often empty containers and outlived nodes are removed (`znode.container.checkIntervalMs`).
+    pub reap_every: Duration,
 }
 
 /// The base of a server's session ids: its own number in the top byte, the time below, so that ids are not used
@@ -120,6 +123,7 @@ pub struct Node {
     prep: Prep,
     sessions: Sessions,
     next_session: i64,
+    next_reap: Duration,
     in_flight: VecDeque<InFlight>,
     log: LogBatch,
     triggers: Vec<Trigger>,
@@ -140,6 +144,7 @@ impl Node {
             prep,
             sessions,
             next_session: options.session_id_base,
+            next_reap: now + options.reap_every,
             shared: Arc::new(Shared { state: RwLock::new(state), options }),
             in_flight: VecDeque::new(),
             log: LogBatch::default(),
@@ -267,10 +272,26 @@ impl Node {
         self.shared.read().watches().drop_connection(connection.id);
     }
 
-    /// Ends sessions whose time has passed.
+    /// Ends sessions whose time has passed, and now and then removes empty containers and outlived nodes.
     pub fn tick(&mut self, clock: Clock) {
         for id in self.sessions.expired(clock.now) {
             self.expire(clock, id);
+        }
+        if clock.now >= self.next_reap {
+            self.next_reap = clock.now + self.shared.options.reap_every;
+            self.reap(clock);
+        }
+    }
+
+    /// At most [`REAPED_AT_ONCE_MAX`]; the rest waits for the next time.
+    fn reap(&mut self, clock: Clock) {
+        let shared = Arc::clone(&self.shared);
+        let state = shared.read();
+        let outlived: Vec<&str> = state.tree.outlived(clock.wall_ms).take(REAPED_AT_ONCE_MAX).collect();
+        for path in outlived {
+            if let Some(entry) = self.prep.delete_container(&state.tree, path, clock.wall_ms) {
+                self.push(entry, ReplyTo::Nobody);
+            }
         }
     }
 
@@ -286,8 +307,8 @@ impl Node {
 
     /// When [`Node::tick`] is next worth a call.
     #[must_use]
-    pub fn deadline(&self) -> Option<Duration> {
-        self.sessions.deadline()
+    pub fn deadline(&self) -> Duration {
+        self.sessions.deadline().map_or(self.next_reap, |due| due.min(self.next_reap))
     }
 
     /// Entries to be written and synced since the last call; `None` when there are none.

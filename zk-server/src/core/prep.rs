@@ -104,6 +104,16 @@ impl Prep {
         self.finish(from, Txn::CloseSession(Some(CloseSessionTxn { paths_to_delete })))
     }
 
+    /// Makes the transaction that removes a container or a node whose time has passed; `None` when something in
+    /// flight keeps it.
+    pub fn delete_container(&mut self, tree: &Tree, path: &str, time_ms: i64) -> Option<TxnEntry> {
+        let from = Origin { session: SessionId::NONE, cxid: 0, ids: &[], time_ms };
+        let step =
+            &mut Step { tree, changes: &mut self.changes, rules: self.rules, from, zxid: self.last.next() };
+        let txn = step.delete_container(path)?;
+        Some(self.finish(from, txn))
+    }
+
     fn finish(&mut self, from: Origin<'_>, txn: Txn) -> TxnEntry {
         self.last = self.last.next();
         let header = TxnHeader {
@@ -347,6 +357,18 @@ impl Step<'_> {
             self.remove(path, &node, parent_path, &parent);
         }
         paths
+    }
+
+    fn delete_container(&mut self, path: &str) -> Option<Txn> {
+        let (parent_path, _) = path::split(path)?;
+        let parent = self.changes.get(self.tree, parent_path)?;
+        let node = self.changes.get(self.tree, path)?;
+        let owner = Owner::from_field(node.stat.ephemeral_owner, true);
+        if node.children > 0 || !matches!(owner, Owner::Container | Owner::Ttl(_)) {
+            return None;
+        }
+        self.remove(path, &node, parent_path, &parent);
+        Some(Txn::DeleteContainer(DeleteTxn { path: path.to_owned() }))
     }
 
     fn remove(&mut self, path: &str, node: &Record, parent_path: &str, parent: &Record) {

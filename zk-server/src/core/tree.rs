@@ -108,6 +108,8 @@ pub struct Tree {
     /// Full paths of the children, by parent; in path order, which is name order within one parent.
     children: HashMap<Arc<str>, BTreeSet<Arc<str>>, FixedState>,
     ephemerals: BTreeMap<SessionId, BTreeSet<Arc<str>>>,
+    /// Containers and nodes with a time to live: what may have to be removed.
+    passing: BTreeSet<Arc<str>>,
     acls: AclTable,
     digest: i64,
     nodes: usize,
@@ -145,6 +147,7 @@ impl Tree {
             hasher: hasher.clone(),
             children: HashMap::with_hasher(hasher),
             ephemerals: BTreeMap::new(),
+            passing: BTreeSet::new(),
             acls: AclTable::default(),
             digest: 0,
             nodes: 0,
@@ -190,6 +193,22 @@ impl Tree {
     /// Sessions that own ephemeral nodes, each with how many.
     pub fn ephemeral_owners(&self) -> impl Iterator<Item = (SessionId, usize)> + '_ {
         self.ephemerals.iter().map(|(session, paths)| (*session, paths.len()))
+    }
+
+    /// Containers that have lost their last child, and nodes whose time to live has passed, in path order.
+    /// `now_ms` is on the clock that stamps transactions.
+    pub fn outlived(&self, now_ms: i64) -> impl Iterator<Item = &str> {
+        self.passing.iter().map(AsRef::as_ref).filter(move |path| {
+            self.get(path).is_some_and(|node| {
+                node.children == 0
+                    && match node.owner() {
+                        // One that never had a child may be about to get its first.
+                        Owner::Container => node.stat.cversion > 0,
+                        Owner::Ttl(ttl_ms) => now_ms.saturating_sub(node.stat.mtime) > ttl_ms,
+                        Owner::Persistent | Owner::Session(_) => false,
+                    }
+            })
+        })
     }
 
     /// Number of nodes below `path`.
@@ -379,8 +398,14 @@ impl Tree {
         self.digest = self.digest.wrapping_add(digest::of_node(path, node.data.as_deref(), &node.stat));
         self.nodes += 1;
         self.data_bytes += path.len() + node.data.as_ref().map_or(0, |d| d.len());
-        if let Owner::Session(session) = node.owner() {
-            self.ephemerals.entry(SessionId(session)).or_default().insert(Arc::clone(&name));
+        match node.owner() {
+            Owner::Session(session) => {
+                self.ephemerals.entry(SessionId(session)).or_default().insert(Arc::clone(&name));
+            }
+            Owner::Container | Owner::Ttl(_) => {
+                self.passing.insert(Arc::clone(&name));
+            }
+            Owner::Persistent => {}
         }
         if let Some(parent) = path::parent(path) {
             if let Some(siblings) = self.children.get_mut(parent) {
@@ -409,6 +434,7 @@ impl Tree {
         self.nodes -= 1;
         self.data_bytes -= path.len() + node.data.as_ref().map_or(0, |d| d.len());
         self.acls.release(node.acl);
+        self.passing.remove(path);
         if let Owner::Session(session) = node.owner() {
             let session = SessionId(session);
             if let Some(paths) = self.ephemerals.get_mut(&session) {

@@ -179,8 +179,8 @@ impl Core {
         let mut work = Vec::new();
         let mut stopping = false;
         while !(stopping && self.node.in_flight() == 0) {
-            let until_tick = self.node.deadline().map(|due| due.saturating_sub(self.clock.now()));
-            inbox.wait(&mut work, until_tick);
+            let until_tick = self.node.deadline().saturating_sub(self.clock.now());
+            inbox.wait(&mut work, Some(until_tick));
             for item in work.drain(..) {
                 match item {
                     Work::Stop => stopping = true,

@@ -21,6 +21,7 @@ use crate::admin::report::ConfReport;
 use crate::core::node::{Node, NodeOptions, first_session_id};
 use crate::core::persist::Rebuild;
 use crate::core::prep::Rules;
+use crate::limits::REAP_EVERY_MS;
 use crate::storage::disk::Disk;
 use crate::storage::log_writer::{LogOptions, LogWriter};
 use crate::storage::recovery::{RecoveryError, RecoveryOptions, recover};
@@ -144,6 +145,7 @@ impl Server {
                 session_timeout_max: options.session_timeout_max,
                 session_id_base: first_session_id(STANDALONE_ID, wall_ms()),
                 super_digest: options.super_digest,
+                reap_every: Duration::from_millis(REAP_EVERY_MS),
             },
             clock.now(),
         );

@@ -65,6 +65,14 @@ fn replay(
                 reference.end_session(at);
                 counters.expiries += 1;
             }
+            Txn::DeleteContainer(t) => {
+                let made = |e: &TxnEntry| matches!(&e.txn, Txn::CreateContainer(c) if c.path == t.path);
+                let was_container = history.log.range(..header.zxid).any(|(_, e)| made(e));
+                if !was_container || reference.reap(at, &t.path).is_err() {
+                    return violated(NAME, format!("{} was no empty container at {}", t.path, header.zxid));
+                }
+                counters.containers_reaped += 1;
+            }
             other => {
                 return violated(NAME, format!("nobody asked for {:?} at {}", other.opcode(), header.zxid));
             }

@@ -41,6 +41,7 @@ impl World {
             session_timeout_max: Duration::from_secs(10),
             session_id_base: 100,
             super_digest: None,
+            reap_every: Duration::from_secs(60),
         };
         Self {
             node: Node::new(Committed::initial(1), options, Duration::ZERO),
@@ -95,6 +96,7 @@ impl World {
         let is_write = matches!(
             request,
             Request::Create(_)
+                | Request::CreateContainer(_)
                 | Request::Create2(_)
                 | Request::CreateTtl(_)
                 | Request::Delete(_)
@@ -231,7 +233,7 @@ fn a_session_ends_with_its_ephemerals_and_its_connection() {
     w.ask(&b, Request::Exists(ExistsRequest { path: "/e".into(), watch: true }));
     b.heard(Duration::from_millis(900));
     w.now = Duration::from_millis(1_100);
-    assert_eq!(w.node.deadline(), Some(w.now));
+    assert_eq!(w.node.deadline(), w.now);
     w.node.tick(w.clock());
     w.sync();
     assert_eq!(event(&got(&b)[0]), (EventType::NodeDeleted, "/e".into()));
@@ -354,4 +356,61 @@ fn errors_are_zookeepers() {
         err(Request::GetChildren(GetChildrenRequest { path: "/none".into(), watch: false })),
         ErrorCode::NoNode
     );
+}
+
+#[test]
+fn empty_containers_and_outlived_nodes_are_removed() {
+    let mut w = World::new();
+    let c = w.client();
+    let container = |path: &str| {
+        Request::CreateContainer(CreateRequest {
+            path: path.into(),
+            data: None,
+            acl: Acl::open(),
+            flags: CreateMode::Container.flags(),
+        })
+    };
+    for path in ["/used", "/never-used", "/in-use"] {
+        assert!(w.ask(&c, container(path)).outcome.is_ok());
+    }
+    w.ask(&c, create("/used/child", CreateMode::Persistent));
+    w.ask(&c, create("/in-use/child", CreateMode::Persistent));
+    w.ask(&c, delete("/used/child"));
+    let ttl = |path: &str, ttl_ms| {
+        let flags = CreateMode::PersistentTtl.flags();
+        let request = zk_proto::ops::create::CreateTtlRequest {
+            path: path.into(),
+            data: None,
+            acl: Acl::open(),
+            flags,
+            ttl_ms,
+        };
+        Request::CreateTtl(request)
+    };
+    assert!(w.ask(&c, ttl("/short", 10)).outcome.is_ok());
+    assert!(w.ask(&c, ttl("/long", 1_000_000)).outcome.is_ok());
+    w.ask(&c, Request::Exists(ExistsRequest { path: "/used".into(), watch: true }));
+    // A child on its way keeps its container, though the tree does not show it yet.
+    w.ask(&c, container("/just-in-time"));
+    w.ask(&c, create("/just-in-time/a", CreateMode::Persistent));
+    w.ask(&c, delete("/just-in-time/a"));
+    w.send(&c, 9, create("/just-in-time/b", CreateMode::Persistent));
+    w.now = Duration::from_secs(60);
+    c.heard(w.now);
+    w.node.tick(Clock { now: w.now, wall_ms: 2_000 });
+    w.sync();
+    let told = got(&c);
+    assert_eq!(event(&told[1]), (EventType::NodeDeleted, "/used".into()));
+    let state = w.node.shared().read();
+    for (path, there) in [
+        ("/used", false),
+        ("/never-used", true),
+        ("/in-use", true),
+        ("/just-in-time/b", true),
+        ("/short", false),
+        ("/long", true),
+    ] {
+        assert_eq!(state.tree.get(path).is_some(), there, "{path}");
+    }
+    assert_eq!(state.digest_mismatches, 0);
 }
