@@ -159,8 +159,8 @@ impl Node {
         &self.shared
     }
 
-    /// Whether this is an ephemeral node's owner that no longer lives: to be ended at start (an old snapshot can
-    /// hold such nodes).
+    /// Ends sessions that own ephemeral nodes but no longer live. To be called at start: an old snapshot can hold
+    /// such nodes.
     pub fn end_orphans(&mut self, clock: Clock) {
         let orphans: Vec<SessionId> = {
             let state = self.shared.read();

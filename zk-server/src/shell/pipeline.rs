@@ -39,8 +39,8 @@ pub enum Work {
     Disconnected(Arc<Connection>),
     /// Everything up to here is on disk.
     Durable(Zxid),
-    /// The log could not be written or synced: nothing after this is ever acknowledged.
-    LogFailed(String),
+    /// The log could not be written or synced, or a thread has panicked: nothing after this is ever acknowledged.
+    ThreadFailed(String),
     /// A snapshot is due.
     Snapshot,
     /// A snapshot was written, or not.
@@ -107,15 +107,16 @@ impl Pipeline {
             ending: Vec::new(),
         };
         let (keep, snapshots, logs) = (disks.keep, Arc::clone(&disks.snapshots), Arc::clone(&disks.logs));
-        let failed: Arc<Failed> = Arc::new(failed);
-        let spawn = |name: &'static str, run: Box<dyn FnOnce() + Send>| {
-            let failed = Arc::clone(&failed);
-            thread::Builder::new().name(name.to_owned()).spawn(move || report_panic(name, run, &*failed))
-        };
         let (inbox, log_out, snapshot_out) = (work.clone(), work.clone(), work.clone());
-        let stopped = Arc::clone(&failed);
+        let tell_node = work.clone();
+        let spawn = |name: &'static str, run: Box<dyn FnOnce() + Send>| {
+            let tell_node = tell_node.clone();
+            let failed = move |reason| tell_node.send(Work::ThreadFailed(reason));
+            thread::Builder::new().name(name.to_owned()).spawn(move || report_panic(name, run, &failed))
+        };
+        let node = thread::Builder::new().name("zk-node".to_owned());
         let threads = vec![
-            spawn("zk-node", Box::new(move || core.run(&inbox, &*stopped)))?,
+            node.spawn(move || report_panic("zk-node", || core.run(&inbox, &failed), &failed))?,
             spawn("zk-log", Box::new(move || write_log(disks.log, disks.trigger, &log_work, &log_out)))?,
             spawn(
                 "zk-snapshot",
@@ -174,25 +175,28 @@ struct Core {
     ending: Vec<(SessionId, oneshot::Sender<bool>)>,
 }
 
+/// However the node's thread ends, by a panic too, the others end with it: whoever stops the server waits for them.
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.log.send(LogWork::Stop);
+        self.snapshots.send(SnapshotWork::Stop);
+    }
+}
+
 impl Core {
     fn run(mut self, inbox: &Mailbox<Work>, failed: &Failed) {
         let mut work = Vec::new();
         let mut stopping = false;
         while !(stopping && self.node.in_flight() == 0) {
-            let until_tick = self.node.deadline().saturating_sub(self.clock.now());
-            inbox.wait(&mut work, Some(until_tick));
+            // While it stops nothing ticks, so a deadline that has passed must not keep the thread spinning.
+            let until_tick = (!stopping).then(|| self.node.deadline().saturating_sub(self.clock.now()));
+            inbox.wait(&mut work, until_tick);
             for item in work.drain(..) {
                 match item {
                     Work::Stop => stopping = true,
-                    Work::LogFailed(reason) => {
-                        tracing::error!(
-                            reason,
-                            "the log cannot be written: stopping, nothing more is acknowledged"
-                        );
-                        self.log.send(LogWork::Stop);
-                        self.snapshots.send(SnapshotWork::Stop);
-                        failed(reason);
-                        return;
+                    Work::ThreadFailed(reason) => {
+                        tracing::error!(reason, "stopping: nothing more is acknowledged");
+                        return failed(reason);
                     }
                     item => self.handle(item),
                 }
@@ -205,8 +209,6 @@ impl Core {
             }
             self.hand_over();
         }
-        self.log.send(LogWork::Stop);
-        self.snapshots.send(SnapshotWork::Stop);
     }
 
     fn handle(&mut self, item: Work) {
@@ -239,7 +241,7 @@ impl Core {
                     tracing::error!(error = %e, "snapshot failed");
                 }
             }
-            Work::LogFailed(_) | Work::Stop => {}
+            Work::ThreadFailed(_) | Work::Stop => {}
         }
     }
 
@@ -277,7 +279,7 @@ fn write_log(
                 LogWork::Stop => stop = true,
                 LogWork::Append(batch) => {
                     if let Err(e) = log.append(&batch.bytes, batch.first, batch.last) {
-                        return out.send(Work::LogFailed(e.to_string()));
+                        return out.send(Work::ThreadFailed(e.to_string()));
                     }
                     due |= trigger.appended(batch.entries as u64, batch.bytes.len() as u64);
                     last = Some(batch.last);
@@ -286,13 +288,13 @@ fn write_log(
         }
         if let Some(last) = last {
             if let Err(e) = log.sync() {
-                return out.send(Work::LogFailed(e.to_string()));
+                return out.send(Work::ThreadFailed(e.to_string()));
             }
             out.send(Work::Durable(last));
         }
         if due {
             if let Err(e) = log.roll() {
-                return out.send(Work::LogFailed(e.to_string()));
+                return out.send(Work::ThreadFailed(e.to_string()));
             }
             trigger.reset(rand::random());
             out.send(Work::Snapshot);
@@ -330,17 +332,65 @@ fn write_snapshots(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
+    use crate::core::committed::Committed;
+    use crate::core::connection::{ConnId, Wake};
+    use crate::core::node::NodeOptions;
+    use crate::core::prep::Rules;
+    use crate::storage::MemoryDisk;
+    use crate::storage::log_writer::LogOptions;
+    use crate::storage::trigger::TriggerOptions;
+    use std::sync::{Mutex, mpsc};
+    use std::time::Duration;
+    use zk_proto::connect::{Password, ReadOnlyFlag};
+
+    struct Bug;
+
+    impl Wake for Bug {
+        fn wake(&self) {
+            panic!("a bug");
+        }
+    }
 
     #[test]
-    fn a_panicking_thread_stops_the_server() {
-        let told = Mutex::new(Vec::new());
-        let told = Arc::new(told);
-        let listener = Arc::clone(&told);
-        let failed = move |reason| listener.lock().unwrap().push(reason);
-        report_panic("zk-fine", || {}, &failed);
-        report_panic("zk-node", || panic!("a bug"), &failed);
-        let told = told.lock().unwrap();
-        assert!(matches!(told.as_slice(), [reason] if reason.contains("zk-node")), "{told:?}");
+    fn a_panicking_thread_stops_the_server_and_leaves_nobody_waiting() {
+        let clock = SystemClock::start();
+        let options = NodeOptions {
+            rules: Rules::default(),
+            tick: Duration::from_secs(1),
+            session_timeout_min: Duration::from_secs(1),
+            session_timeout_max: Duration::from_secs(9),
+            session_id_base: 1,
+            super_digest: None,
+            reap_every: Duration::from_secs(60),
+        };
+        let node = Node::new(Committed::initial(1), options, clock.now());
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        let disks = Disks {
+            log: LogWriter::new(Arc::clone(&disk), LogOptions::default(), Zxid::ZERO),
+            trigger: SnapshotTrigger::new(TriggerOptions::default(), 1),
+            snapshots: Arc::clone(&disk),
+            logs: disk,
+            keep: None,
+        };
+        let (tell, told) = mpsc::channel();
+        let tell = Mutex::new(tell);
+        let failed = move |reason| tell.lock().unwrap().send(reason).unwrap();
+        let mut pipeline = Pipeline::start(node, clock, disks, failed).unwrap();
+        // Closing this connection wakes its sender, on the node's thread.
+        let peer = ([127, 0, 0, 1], 1).into();
+        let connection = Arc::new(Connection::new(ConnId(1), peer, clock.now(), Arc::new(Bug)));
+        let request = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: Zxid(99),
+            timeout_ms: 1000,
+            session_id: SessionId::NONE,
+            password: Password::default(),
+            read_only: ReadOnlyFlag::Absent,
+        };
+        pipeline.work().send(Work::Connect { connection, request });
+        let reason = told.recv().unwrap();
+        assert!(reason.contains("zk-node"), "{reason}");
+        // Ends because the other threads do.
+        pipeline.join();
     }
 }
