@@ -17,7 +17,8 @@ use crate::driver::Driver;
 use crate::error::{Error, ErrorKind};
 use crate::hosts::Host;
 use crate::ops::{
-    AddAuth, Create, Delete, Draft, Exists, Get, GetAcl, GetChildren, Set, SetAcl, Sync, Transaction,
+    AddAuth, AddWatch, Create, Delete, Draft, Exists, Get, GetAcl, GetChildren, RemoveWatches, Set, SetAcl,
+    Sync, Transaction,
 };
 use crate::state::SessionState;
 use crate::submit::{Command, Line, Ticket};
@@ -165,6 +166,21 @@ impl Client {
     /// Several writes, applied all together or not at all.
     pub fn transaction(&self) -> Transaction<'_> {
         Transaction::new(Draft::new(self, "transaction"))
+    }
+
+    /// Watches a node for good, or, with [`AddWatch::recursive`], everything below it: a stream of events that
+    /// survives reconnects and says when it may have missed something.
+    pub fn watch(&self, path: impl Into<String>) -> AddWatch<'_> {
+        AddWatch::new(Draft::new(self, "watch"), path.into())
+    }
+
+    /// Takes every watch of this client at `path` off the server; whoever waits for one hears
+    /// [`ErrorKind::WatchRemoved`]. Seldom needed: dropping a watch or a stream is enough, and the last interest
+    /// in a path takes the server's watch along.
+    ///
+    /// Fails with [`zk_proto::ErrorCode::NoWatcher`] when there is none. Needs ZooKeeper 3.5.
+    pub fn remove_watches(&self, path: impl Into<String>) -> RemoveWatches<'_> {
+        RemoveWatches::new(Draft::new(self, "remove_watches"), path.into())
     }
 
     /// The session's state and its changes. A slow receiver sees the latest state only.

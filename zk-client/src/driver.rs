@@ -17,12 +17,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use zk_proto::SessionId;
 use zk_proto::frame;
 
-use crate::core::{Core, DropReason, Output, SessionEnd};
+use crate::core::{Core, DropReason, Output};
 use crate::hosts::Host;
 use crate::limits::{INBOX_BATCH, SWEEP_AFTER, WRITE_BATCH_BYTES, WRITE_KEEP_BYTES};
 use crate::state::SessionState;
 use crate::submit::{Command, Line, Submission};
-use crate::watch::WatchLost;
 use link::{Link, Linked};
 use waiters::Waiters;
 
@@ -296,12 +295,9 @@ impl Driver {
                     let released = self.waiters.complete(completion);
                     self.line.release(released);
                 }
-                Output::Event { watches, event } => self.waiters.fire(&watches, &event),
-                Output::WatchesLost(end) => self.waiters.lose_watches(match end {
-                    SessionEnd::Expired => WatchLost::Expired,
-                    SessionEnd::AuthFailed => WatchLost::AuthFailed,
-                    SessionEnd::Closed => WatchLost::Closed,
-                }),
+                Output::Event { watches, streams, event } => self.waiters.fire(&watches, &streams, &event),
+                Output::Resync { streams } => self.waiters.resync(&streams),
+                Output::WatchesLost { watches, why } => self.waiters.lose_watches(&watches, why),
                 Output::Connect { host } => self.dial(host),
                 Output::Disconnect { why } => {
                     if why != DropReason::Ended {

@@ -25,6 +25,8 @@ pub enum ErrorKind {
     Closed,
     /// The server refused the credentials; the client is of no further use.
     AuthFailed,
+    /// The watch was taken away by [`crate::Client::remove_watches`].
+    WatchRemoved,
     /// The path breaks ZooKeeper's rules; nothing was sent.
     InvalidPath,
     /// An argument cannot work (an empty ACL, a time to live out of range); nothing was sent.
@@ -193,6 +195,7 @@ impl fmt::Display for ErrorKind {
             Self::SessionExpired => "the session has expired",
             Self::Closed => "the client is closed",
             Self::AuthFailed => "the server refused the credentials",
+            Self::WatchRemoved => "the watch was removed",
             Self::InvalidPath => "invalid path",
             Self::InvalidArgument => "invalid argument",
             Self::FrameTooLarge => "larger than the frame limit",

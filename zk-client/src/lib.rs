@@ -22,7 +22,7 @@
 //! | `driver`, `connect` | the one task that owns the socket, and how it gets one |
 //! | `submit`, `pending` | the line in front of the driver, and the future of one operation |
 //! | [`hosts`] | the connect string, and the order in which servers are tried |
-//! | [`Watch`], [`SessionState`], [`Error`], [`retry`] | what an application sees |
+//! | [`Watch`], [`WatchStream`], [`SessionState`], [`Error`], [`retry`] | what an application sees |
 //! | [`limits`] | every bound, by name and with its unit |
 
 pub mod core;
@@ -49,6 +49,6 @@ pub use ops::{Children, Created, Node, TransactionResult};
 pub use pending::Pending;
 pub use retry::RetryPolicy;
 pub use state::{SessionInfo, SessionState};
-pub use watch::{Watch, WatchedEvent};
+pub use watch::{Watch, WatchItem, WatchStream, WatchedEvent};
 
 pub use zk_proto::{Acl, AuthId, CreateMode, ErrorCode, EventType, Perms, SessionId, Stat, Zxid};

@@ -28,6 +28,13 @@ pub const INBOX_BATCH: usize = 256;
 /// breaks every connection must not keep the client from working.
 pub const READ_LOSSES_MAX: u32 = 8;
 
+/// Items a [`crate::WatchStream`] holds for a consumer that does not read. One more, and they collapse into
+/// [`crate::WatchItem::Resync`].
+pub const STREAM_ITEMS_MAX: usize = 1024;
+
+/// Bytes of paths a [`crate::WatchStream`] holds for a consumer that does not read.
+pub const STREAM_BYTES_MAX: usize = 256 * 1024;
+
 /// Session timeout asked for unless the builder says otherwise.
 pub const SESSION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 

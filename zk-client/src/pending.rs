@@ -9,7 +9,7 @@ use crate::chroot::Chroot;
 use crate::core::{Failure, Reply, Request, into_path, opcode};
 use crate::error::{Error, ErrorKind};
 use crate::submit::{Answer, Ticket};
-use crate::watch::{Armed, Watch};
+use crate::watch::{Registered, Watch, WatchStream};
 
 /// An operation that has taken its place in the session's order.
 ///
@@ -38,7 +38,7 @@ pub(crate) struct Answered<'a> {
     context: &'a About,
     request: Request,
     result: Result<Reply, Failure>,
-    watch: Option<Armed>,
+    watch: Option<Registered>,
 }
 
 impl<T> Pending<T> {
@@ -127,20 +127,30 @@ impl Answered<'_> {
 pub(crate) struct Rest {
     pub(crate) chroot: Chroot,
     pub(crate) request: Request,
-    watch: Option<Armed>,
+    watch: Option<Registered>,
 }
 
 impl Rest {
     pub(crate) fn watch(self, operation: &'static str) -> Result<Watch, Error> {
-        match self.watch {
-            Some(armed) => {
-                let path = into_path(self.request).unwrap_or_default();
-                let path = self.chroot.strip(path);
-                Ok(Watch::new(armed, self.chroot, path))
-            }
-            // The session ended between the answer and its delivery.
-            None => Err(Error::new(ErrorKind::SessionExpired, operation)),
+        let (registered, path) = self.registered();
+        match registered {
+            Some(Registered::Once(armed)) => Ok(Watch::new(armed, path.0, path.1)),
+            _ => Err(unregistered(operation, path.1)),
         }
+    }
+
+    pub(crate) fn stream(self, operation: &'static str) -> Result<WatchStream, Error> {
+        let (registered, path) = self.registered();
+        match registered {
+            Some(Registered::Stream(feed)) => Ok(WatchStream::new(feed, path.0, path.1)),
+            _ => Err(unregistered(operation, path.1)),
+        }
+    }
+
+    /// The watch, and its path as the caller wrote it.
+    fn registered(self) -> (Option<Registered>, (Chroot, String)) {
+        let path = self.chroot.strip(into_path(self.request).unwrap_or_default());
+        (self.watch, (self.chroot, path))
     }
 
     pub(crate) fn bad_reply(self, operation: &'static str, why: impl fmt::Display) -> Error {
@@ -177,4 +187,9 @@ impl Rest {
             None => error,
         }
     }
+}
+
+/// The session ended between the answer and its delivery.
+fn unregistered(operation: &'static str, path: String) -> Error {
+    Error::new(ErrorKind::SessionExpired, operation).with_path(path)
 }

@@ -16,7 +16,7 @@ use crate::core::{Failure, OpId, Reply, Request, units};
 use crate::error::ErrorKind;
 use crate::limits::QUEUE_UNITS_MAX;
 use crate::state::SessionState;
-use crate::watch::Armed;
+use crate::watch::Registered;
 
 /// What callers tell the driver.
 pub(crate) enum Command {
@@ -52,7 +52,7 @@ impl Submission {
 pub(crate) struct Answer {
     pub(crate) request: Request,
     pub(crate) result: Result<Reply, Failure>,
-    pub(crate) watch: Option<Armed>,
+    pub(crate) watch: Option<Registered>,
 }
 
 /// Shared by the handles, the operations under way and the driver.

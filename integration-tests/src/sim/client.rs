@@ -172,7 +172,7 @@ impl Client {
                 self.unlink();
             }
             Output::Complete(completion) => self.complete(k, completion),
-            Output::Event { watches, event } => {
+            Output::Event { watches, event, .. } => {
                 k.note(format_args!("c{} event {event:?} for {watches:?}", self.who));
                 k.counters.events += watches.len() as u64;
                 k.counters.catch_ups += u64::from(event.zxid.is_none());
@@ -180,7 +180,7 @@ impl Client {
                 k.history.heard.push((order, self.who, Heard::Fired(watches.clone(), event)));
                 self.told.push_back(Told::Fired(watches));
             }
-            Output::WatchesLost(_) => {
+            Output::WatchesLost { .. } => {
                 let order = k.history.order();
                 k.history.heard.push((order, self.who, Heard::Lost));
             }

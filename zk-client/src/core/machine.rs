@@ -6,12 +6,12 @@ use rand::rngs::StdRng;
 use std::collections::VecDeque;
 use std::time::Duration;
 use zk_proto::connect::Password;
-use zk_proto::watch::SetWatches2;
 use zk_proto::{SessionId, Zxid};
 
 use super::config::{Config, Credentials};
 use super::output::{DropReason, Output, SessionEnd};
 use super::queue::{Operation, Queue};
+use super::rearm::Rearm;
 use super::request::{Completion, Failure, OpId, Reply, Request};
 use super::timers::Timers;
 use super::watches::Watches;
@@ -41,10 +41,7 @@ pub struct Core {
     /// is told that it is connected may rely on its credentials.
     pub(super) replays_flying: usize,
     pub(super) unannounced: bool,
-    /// Re-arming requests still to be sent on this connection.
-    pub(super) rearm_due: VecDeque<SetWatches2>,
-    /// Re-arming requests sent and not answered.
-    pub(super) rearm_flying: usize,
+    pub(super) rearm: Rearm,
     pub(super) closing: Option<Closing>,
     outputs: VecDeque<Output>,
 }
@@ -102,8 +99,7 @@ impl Core {
             auth_due: VecDeque::new(),
             replays_flying: 0,
             unannounced: false,
-            rearm_due: VecDeque::new(),
-            rearm_flying: 0,
+            rearm: Rearm::default(),
             closing: None,
             outputs: VecDeque::new(),
             config,
@@ -133,7 +129,7 @@ impl Core {
         self.queue.cancel(op)
     }
 
-    /// Nobody waits for this watch any more.
+    /// Nobody waits for this watch any more. When nobody waits for anything at its path, the server is told.
     pub fn forget(&mut self, watch: OpId) {
         self.watches.forget(watch);
     }
@@ -184,7 +180,7 @@ impl Core {
         }
         // Before the server can act on it: whoever holds something by this session must stop first.
         self.say(SessionState::Closed);
-        let op = self.queue.push(Request::CloseSession, None);
+        let op = self.queue.push_own(Request::CloseSession);
         self.closing = Some(Closing { op, until: now + CLOSE_MAX });
         if let Phase::Waiting { until } = &mut self.phase {
             *until = now;
@@ -249,7 +245,7 @@ impl Core {
     }
 
     pub(super) fn complete(&mut self, operation: Operation, result: Result<Reply, Failure>, watching: bool) {
-        if self.closing.is_some_and(|closing| closing.op == operation.id) {
+        if operation.own {
             return;
         }
         let Operation { id, request, .. } = operation;

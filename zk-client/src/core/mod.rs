@@ -21,7 +21,8 @@
 //! | `replies` | frames from the server: replies in order, the special xids, events |
 //! | `transmit` | bytes to the server: handshake, credentials, re-arming, ping, operations |
 //! | `queue` | operations waiting and in flight, in order |
-//! | `watches` | registered interests, what an event frees, re-arming in batches |
+//! | `watches` | registered interests, whom an event concerns, what the server watches for nobody |
+//! | `rearm` | arming every watch again on a new connection, in batches |
 //! | `timers` | when to ping, when silence is too long |
 //! | `replay` | the one table of what a lost connection means for an operation |
 
@@ -29,6 +30,7 @@ mod config;
 mod machine;
 mod output;
 mod queue;
+mod rearm;
 mod replay;
 mod replies;
 mod request;
@@ -40,11 +42,15 @@ mod watches;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod properties_of_watches;
+#[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod scenarios_of_watches;
 #[cfg(test)]
 mod testkit;
 
 pub use config::{Config, Credentials};
 pub use machine::Core;
-pub use output::{DropReason, Output, SessionEnd};
+pub use output::{DropReason, Output, SessionEnd, WatchLost};
 pub use request::{Completion, Failure, OpId, Reply, Request, encode_body, into_path, opcode, units};

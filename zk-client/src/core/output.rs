@@ -22,15 +22,27 @@ pub enum Output {
     },
     /// An operation has ended.
     Complete(Completion),
-    /// These watches, named by the operations that set them, have fired. They are gone.
+    /// Something happened that these watches, named by the operations that set them, waited for.
     Event {
-        /// In the order in which they were set.
+        /// One-shot watches, in the order in which they were set. They are gone.
         watches: Vec<OpId>,
+        /// Persistent ones, in the order in which they were set.
+        streams: Vec<OpId>,
         /// What happened, with the path on the server.
         event: WatchedEvent,
     },
-    /// Every watch that was registered is gone without an event.
-    WatchesLost(SessionEnd),
+    /// These persistent watches are armed again on a new connection, and may have missed something before.
+    Resync {
+        /// In the order in which they were set.
+        streams: Vec<OpId>,
+    },
+    /// These watches are gone without an event.
+    WatchesLost {
+        /// In the order in which they were set.
+        watches: Vec<OpId>,
+        /// Why.
+        why: WatchLost,
+    },
     /// The session's state has changed.
     State(SessionState),
     /// Nothing more will come. Further operations fail at once.
@@ -46,6 +58,18 @@ pub enum SessionEnd {
     AuthFailed,
     /// It was closed.
     Closed,
+}
+
+/// Why a watch has ended without an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WatchLost {
+    /// Its session, or the core, is over.
+    Ended(SessionEnd),
+    /// It was removed on request.
+    Removed,
+    /// The servers do not know persistent watches (before 3.6).
+    Unsupported,
 }
 
 /// Why a connection was given up.

@@ -5,14 +5,16 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use zk_proto::connect::ReadOnlyFlag;
+use zk_proto::event::AddWatchMode;
 use zk_proto::{ErrorCode, EventType, SessionId};
 
-use super::testkit::{Rig, TIMEOUT, get, set};
+use super::testkit::{Rig, TIMEOUT, get, set, watch};
 use super::{Completion, Config, Failure, OpId, Output, Request, opcode};
 
 #[derive(Debug, Clone)]
 enum Step {
     Read { watch: bool, pinned: bool },
+    Stream { recursive: bool, pinned: bool },
     Write,
     Cancel(u8),
     Forget(u8),
@@ -29,6 +31,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => any::<(bool, bool)>().prop_map(|(watch, pinned)| Step::Read { watch, pinned }),
+        1 => any::<(bool, bool)>().prop_map(|(recursive, pinned)| Step::Stream { recursive, pinned }),
         3 => Just(Step::Write),
         1 => any::<u8>().prop_map(Step::Cancel),
         1 => any::<u8>().prop_map(Step::Forget),
@@ -55,6 +58,7 @@ struct Life {
     ended: BTreeSet<OpId>,
     cancelled: BTreeSet<OpId>,
     watching: BTreeMap<OpId, String>,
+    streaming: BTreeMap<OpId, String>,
 }
 
 impl Life {
@@ -70,6 +74,7 @@ impl Life {
             ended: BTreeSet::new(),
             cancelled: BTreeSet::new(),
             watching: BTreeMap::new(),
+            streaming: BTreeMap::new(),
         }
     }
 
@@ -80,6 +85,13 @@ impl Life {
             Step::Read { watch, pinned } => {
                 let pin = pinned.then(|| self.rig.core.session().map(|info| info.id)).flatten();
                 let op = self.rig.core.submit(now, get(&path, watch), pin);
+                self.submitted.push(op);
+            }
+            Step::Stream { recursive, pinned } => {
+                let mode =
+                    if recursive { AddWatchMode::PersistentRecursive } else { AddWatchMode::Persistent };
+                let pin = pinned.then(|| self.rig.core.session().map(|info| info.id)).flatten();
+                let op = self.rig.core.submit(now, watch(&path, mode), pin);
                 self.submitted.push(op);
             }
             Step::Write => {
@@ -97,6 +109,7 @@ impl Life {
                 if let Some(op) = self.pick(at) {
                     self.rig.core.forget(op);
                     self.watching.remove(&op);
+                    self.streaming.remove(&op);
                 }
             }
             Step::Send => self.send(),
@@ -112,7 +125,8 @@ impl Life {
             }
             Step::Event(at) => {
                 if let Some(op) = self.pick(at) {
-                    self.rig.event(EventType::NodeDataChanged, &format!("/{}", op.0));
+                    let path = format!("/{}", self.number(op));
+                    self.rig.event(EventType::NodeDataChanged, &path);
                 }
             }
             Step::Disconnect => self.rig.disconnect(),
@@ -125,6 +139,11 @@ impl Life {
 
     fn pick(&self, at: u8) -> Option<OpId> {
         (!self.submitted.is_empty()).then(|| self.submitted[usize::from(at) % self.submitted.len()])
+    }
+
+    /// The place of an operation among those submitted; its path bears it. The core names operations of its own too.
+    fn number(&self, op: OpId) -> u64 {
+        self.submitted.binary_search(&op).unwrap_or(self.submitted.len()) as u64
     }
 
     fn connect(&mut self, expired: bool) {
@@ -149,6 +168,12 @@ impl Life {
             let path = match &request {
                 Request::GetData(r) => &r.path,
                 Request::SetData(r) => &r.path,
+                Request::AddWatch(r) => &r.path,
+                // A removal is the core's own: answered in its turn, awaited by nobody.
+                Request::RemoveWatches(_) => {
+                    self.unanswered.push_back(xid);
+                    continue;
+                }
                 _ => continue,
             };
             self.unanswered.push_back(xid);
@@ -166,14 +191,22 @@ impl Life {
         for output in self.rig.outputs() {
             match output {
                 Output::Complete(completion) => self.end(&completion),
-                Output::Event { watches, event } => {
+                Output::Event { watches, streams, event } => {
                     for watch in watches {
                         assert_eq!(self.watching.remove(&watch), Some(event.path.clone()));
                     }
+                    for stream in streams {
+                        assert!(event.path.starts_with(&self.streaming[&stream]));
+                    }
                 }
-                Output::WatchesLost(_) => {
-                    assert!(!self.watching.is_empty());
-                    self.watching.clear();
+                Output::Resync { streams } => {
+                    assert!(streams.iter().all(|stream| self.streaming.contains_key(stream)));
+                }
+                Output::WatchesLost { watches, .. } => {
+                    for watch in watches {
+                        let known = self.watching.remove(&watch).or(self.streaming.remove(&watch));
+                        assert!(known.is_some(), "{watch:?} was lost twice");
+                    }
                 }
                 _ => {}
             }
@@ -184,7 +217,7 @@ impl Life {
         let op = completion.op;
         assert!(self.ended.insert(op), "{op:?} ended twice");
         assert!(!self.cancelled.contains(&op), "{op:?} was cancelled");
-        let sent = self.writes_sent.contains(&op.0);
+        let sent = self.writes_sent.contains(&self.number(op));
         if completion.result == Err(Failure::ConnectionLoss) {
             assert!(!opcode(&completion.request).is_write() || sent, "{op:?} was not sent");
         }
@@ -192,6 +225,11 @@ impl Life {
             && let Request::GetData(r) = &completion.request
         {
             self.watching.insert(op, r.path.clone());
+        }
+        if completion.watching
+            && let Request::AddWatch(r) = &completion.request
+        {
+            self.streaming.insert(op, r.path.clone());
         }
     }
 
@@ -209,7 +247,7 @@ impl Life {
             // A submission to a session that is over fails at once, under the same name.
             assert!(self.ended.contains(&op) != self.cancelled.contains(&op), "{op:?}");
         }
-        assert!(self.watching.is_empty());
+        assert!(self.watching.is_empty() && self.streaming.is_empty());
         assert_eq!(self.rig.core.deadline(), None);
     }
 }

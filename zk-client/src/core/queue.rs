@@ -22,6 +22,8 @@ pub(super) struct Operation {
     pub(super) xid: i32,
     /// When it was last sent.
     pub(super) sent_at: Duration,
+    /// The core's own: nobody waits for its end.
+    pub(super) own: bool,
     cancelled: bool,
 }
 
@@ -36,7 +38,8 @@ impl fmt::Debug for Operation {
     }
 }
 
-/// Both lists are in ascending order of [`OpId`], and everything in flight comes before everything waiting.
+/// Both lists are in ascending order of [`OpId`], and everything in flight comes before everything waiting; the
+/// core's own operations may be sent ahead of others.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: VecDeque<Operation>,
@@ -48,18 +51,29 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn push(&mut self, request: Request, pin: Option<SessionId>) -> OpId {
-        let id = self.take_id();
-        self.waiting.push_back(Operation {
-            id,
-            request,
-            pin,
-            sends: 0,
-            losses: 0,
-            xid: 0,
-            sent_at: Duration::ZERO,
-            cancelled: false,
-        });
+        let operation = self.operation(request, pin, false);
+        let id = operation.id;
+        self.waiting.push_back(operation);
         id
+    }
+
+    /// As [`Queue::push`], of what the core itself wants.
+    pub(super) fn push_own(&mut self, request: Request) -> OpId {
+        let operation = self.operation(request, None, true);
+        let id = operation.id;
+        self.waiting.push_back(operation);
+        id
+    }
+
+    /// An operation of the core's own that is sent now, ahead of everything that waits.
+    pub(super) fn own(&mut self, request: Request) -> Operation {
+        self.operation(request, None, true)
+    }
+
+    fn operation(&mut self, request: Request, pin: Option<SessionId>, own: bool) -> Operation {
+        let id = self.take_id();
+        let sent_at = Duration::ZERO;
+        Operation { id, request, pin, sends: 0, losses: 0, xid: 0, sent_at, own, cancelled: false }
     }
 
     /// The name of an operation that never enters the queue.

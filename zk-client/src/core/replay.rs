@@ -6,7 +6,7 @@
 //! | sent, a read | sent again, in its place, if the policy says so; not once it was in front of too many losses |
 //! | sent, a write | fails: it may have happened |
 //! | credentials | replayed before anything else on every connection, the operation kept |
-//! | pings and re-arming | dropped, made anew |
+//! | pings, re-arming, removals of watches | dropped, made anew |
 
 use super::request::{Request, opcode};
 use crate::limits::READ_LOSSES_MAX;

@@ -6,10 +6,21 @@ use zk_proto::header::{ReplyHeader, XID_AUTH, XID_NOTIFICATION, XID_PING, XID_SE
 use zk_proto::{ErrorCode, Reader, WatcherEvent, Zxid};
 
 use super::machine::{Core, Phase};
-use super::output::{DropReason, Output, SessionEnd};
-use super::request::{Failure, Reply};
-use super::watches::asked_for;
+use super::output::{DropReason, Output, SessionEnd, WatchLost};
+use super::queue::Operation;
+use super::request::{Failure, Reply, Request};
+use super::watches::{Fired, asked_for};
 use crate::watch::WatchedEvent;
+
+/// What became of the watch a request asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WatchAnswer {
+    /// None was asked for, or none was left.
+    None,
+    Registered,
+    /// None was left, and others at the path had left theirs out because of it.
+    LeavesOthersDeaf,
+}
 
 impl Core {
     /// One frame of a live connection.
@@ -45,19 +56,37 @@ impl Core {
         if self.closing.is_some_and(|closing| closing.op == operation.id) {
             return self.finish(SessionEnd::Closed);
         }
-        let found = header.outcome.is_ok();
-        let watching = match asked_for(&operation.request, found) {
-            Some((table, path)) if found || header.outcome == Err(ErrorCode::NoNode) => {
-                self.watches.register(table, path, operation.id);
-                true
-            }
-            _ => false,
-        };
+        let watch = self.watch_answered(&operation, header.outcome);
         let result = match header.outcome {
             Ok(()) => Ok(Reply { zxid: header.zxid, body: reader.take_rest() }),
             Err(code) => Err(Failure::Refused { code, zxid: header.zxid }),
         };
-        self.complete(operation, result, watching);
+        self.complete(operation, result, watch == WatchAnswer::Registered);
+        if watch == WatchAnswer::LeavesOthersDeaf {
+            self.drop_connection(now, DropReason::RearmRefused);
+        }
+    }
+
+    /// What an answer means for the watch it was asked for, or for those it removes.
+    fn watch_answered(&mut self, operation: &Operation, outcome: Result<(), ErrorCode>) -> WatchAnswer {
+        if let Request::RemoveWatches(request) = &operation.request {
+            if outcome.is_ok() && !operation.own {
+                let watches = self.watches.removed(&request.path);
+                self.lose_watches(watches, WatchLost::Removed);
+            }
+            return WatchAnswer::None;
+        }
+        let Some((kind, path)) = asked_for(&operation.request) else { return WatchAnswer::None };
+        let left = kind.left_by(outcome);
+        if let Some(kind) = left {
+            self.watches.register(kind, path, operation.id, operation.pin.is_some());
+        }
+        self.watches.arrive(path);
+        match left {
+            Some(_) => WatchAnswer::Registered,
+            None if kind.is_stream() && self.watches.refused(kind, path) => WatchAnswer::LeavesOthersDeaf,
+            None => WatchAnswer::None,
+        }
     }
 
     /// A watch has fired. One that nobody waits for is ignored. Its zxid is not taken for the last one seen: the
@@ -66,11 +95,11 @@ impl Core {
         let Ok(event) = reader.read::<WatcherEvent>() else {
             return self.drop_connection(now, DropReason::Malformed);
         };
-        let watches = self.watches.fire(event.event_type, &event.path);
-        if !watches.is_empty() {
+        let Fired { once, streams } = self.watches.fire(event.event_type, &event.path);
+        if !(once.is_empty() && streams.is_empty()) {
             let zxid = (zxid > Zxid::ZERO).then_some(zxid);
             let event = WatchedEvent { event_type: event.event_type, path: event.path, zxid };
-            self.push(Output::Event { watches, event });
+            self.push(Output::Event { watches: once, streams, event });
         }
     }
 
@@ -102,14 +131,6 @@ impl Core {
                 self.finish(SessionEnd::AuthFailed);
             }
         }
-    }
-
-    /// Watches are armed again. A server that would not leaves us deaf: another may do better.
-    fn rearmed(&mut self, now: Duration, header: ReplyHeader) {
-        if header.outcome.is_err() {
-            return self.drop_connection(now, DropReason::RearmRefused);
-        }
-        self.rearm_flying = self.rearm_flying.saturating_sub(1);
     }
 
     /// The server has heard from us at this time or later.

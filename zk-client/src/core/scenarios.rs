@@ -9,7 +9,7 @@ use zk_proto::ops::data::ExistsRequest;
 use zk_proto::{ErrorCode, EventType, SessionId, Zxid};
 
 use super::testkit::{Rig, SESSION, TIMEOUT, children, drops, get, secret, set, states};
-use super::{Config, Credentials, DropReason, Failure, Output, Request, SessionEnd};
+use super::{Config, Credentials, DropReason, Failure, Output, Request, SessionEnd, WatchLost};
 use crate::limits::{CLOSE_MAX, READ_LOSSES_MAX};
 use crate::state::{SessionInfo, SessionState};
 
@@ -168,7 +168,7 @@ fn a_watch_is_registered_by_its_reply_and_freed_by_its_event() {
     assert!(rig.outputs().is_empty());
     rig.event(EventType::NodeDataChanged, "/a");
     let outputs = rig.outputs();
-    let [Output::Event { watches, event }] = &outputs[..] else { panic!("{outputs:?}") };
+    let [Output::Event { watches, event, .. }] = &outputs[..] else { panic!("{outputs:?}") };
     assert_eq!((watches.as_slice(), event.zxid), (&[watch][..], Some(Zxid(5000))));
     rig.event(EventType::NodeDataChanged, "/a");
     assert!(rig.outputs().is_empty());
@@ -254,7 +254,11 @@ fn refused_credentials_are_final() {
     rig.reply(XID_AUTH, 0, Err(ErrorCode::AuthFailed));
     let outputs = rig.outputs();
     assert_eq!(states(&outputs), [SessionState::AuthFailed]);
-    assert!(outputs.iter().any(|o| matches!(o, Output::WatchesLost(SessionEnd::AuthFailed))));
+    assert!(
+        outputs
+            .iter()
+            .any(|o| matches!(o, Output::WatchesLost { why: WatchLost::Ended(SessionEnd::AuthFailed), .. }))
+    );
     assert!(matches!(outputs.last(), Some(Output::Stopped)));
     let failed: Vec<_> =
         outputs.iter().filter_map(|o| if let Output::Complete(c) = o { Some(c.op) } else { None }).collect();
@@ -281,7 +285,11 @@ fn expiry_ends_what_belonged_to_the_session_and_keeps_the_rest() {
     rig.answer(SessionId::NONE, Duration::ZERO, ReadOnlyFlag::Present(false));
     let outputs = rig.outputs();
     assert_eq!(states(&outputs), [SessionState::Expired(SESSION)]);
-    assert!(outputs.iter().any(|o| matches!(o, Output::WatchesLost(SessionEnd::Expired))));
+    assert!(
+        outputs
+            .iter()
+            .any(|o| matches!(o, Output::WatchesLost { why: WatchLost::Ended(SessionEnd::Expired), .. }))
+    );
     let failed: Vec<_> = outputs
         .into_iter()
         .filter_map(|o| if let Output::Complete(c) = o { Some((c.op, c.result.err())) } else { None })

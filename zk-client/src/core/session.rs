@@ -7,7 +7,8 @@ use zk_proto::limits::REARM_BATCH_BYTES;
 use zk_proto::{Decode as _, SessionId, Zxid};
 
 use super::machine::{Core, Phase, Session};
-use super::output::{DropReason, Output, SessionEnd};
+use super::output::{DropReason, Output, SessionEnd, WatchLost};
+use super::rearm::Rearm;
 use super::replay::{Fate, fate};
 use super::request::Failure;
 use super::timers::Timers;
@@ -65,7 +66,8 @@ impl Core {
         self.phase = Phase::Live(Timers::start(now, info.timeout));
         self.auth_due = (0..self.credentials.len()).collect();
         let limit = REARM_BATCH_BYTES.min(self.config.frame_limit);
-        self.rearm_due = self.watches.rearm(self.last_zxid, limit);
+        self.rearm = Rearm::of(&self.watches, self.last_zxid, limit);
+        self.watches.rearming();
         self.replays_flying = self.credentials.len();
         self.unannounced = true;
         self.announce();
@@ -95,8 +97,8 @@ impl Core {
         let delay = self.pacing.next_delay(cap, &mut self.rng);
         self.phase = Phase::Waiting { until: now + delay };
         self.auth_due.clear();
-        self.rearm_due.clear();
-        self.rearm_flying = 0;
+        self.rearm = Rearm::default();
+        self.watches.disconnected();
         if !was_live {
             return;
         }
@@ -112,6 +114,10 @@ impl Core {
         }
         for operation in flying {
             closed |= self.closing.is_some_and(|closing| closing.op == operation.id);
+            if operation.own {
+                // A removal of watches: they went with the connection, and younger ones may take their place.
+                continue;
+            }
             match fate(&operation.request, operation.losses, self.config.retry.resends_reads()) {
                 Fate::Resend => again.push(operation),
                 Fate::Fail => self.fail(operation, Failure::ConnectionLoss),
@@ -137,9 +143,8 @@ impl Core {
             let sent = operation.sends > 0;
             self.fail(operation, Failure::SessionExpired { sent });
         }
-        if self.watches.clear() {
-            self.push(Output::WatchesLost(SessionEnd::Expired));
-        }
+        let watches = self.watches.lose_session();
+        self.lose_watches(watches, WatchLost::Ended(SessionEnd::Expired));
         if self.config.expiry_is_terminal {
             self.finish(SessionEnd::Expired);
         } else if self.closing.is_some() {
@@ -168,9 +173,8 @@ impl Core {
             };
             self.fail(operation, failure);
         }
-        if self.watches.clear() {
-            self.push(Output::WatchesLost(end));
-        }
+        let watches = self.watches.lose_all();
+        self.lose_watches(watches, WatchLost::Ended(end));
         match end {
             SessionEnd::AuthFailed => self.say(SessionState::AuthFailed),
             SessionEnd::Closed => self.say(SessionState::Closed),

@@ -3,8 +3,10 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use std::time::Duration;
 use zk_proto::connect::{ConnectRequest, ConnectResponse, Password, ReadOnlyFlag};
+use zk_proto::event::AddWatchMode;
 use zk_proto::header::{ReplyHeader, RequestHeader, XID_NOTIFICATION};
 use zk_proto::ops::data::{GetChildrenRequest, GetDataRequest, SetDataRequest};
+use zk_proto::ops::watches::AddWatchRequest;
 use zk_proto::{
     Decode as _, Encode, ErrorCode, EventType, Reader, SessionId, WatcherEvent, Zxid, event, frame,
 };
@@ -145,6 +147,10 @@ pub(super) fn get(path: &str, watch: bool) -> Request {
 
 pub(super) fn children(path: &str, watch: bool) -> Request {
     Request::GetChildren2(GetChildrenRequest { path: path.into(), watch })
+}
+
+pub(super) fn watch(path: &str, mode: AddWatchMode) -> Request {
+    Request::AddWatch(AddWatchRequest { path: path.into(), mode: mode.code() })
 }
 
 pub(super) fn set(path: &str, data: &str) -> Request {

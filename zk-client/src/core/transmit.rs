@@ -5,9 +5,11 @@
 
 use bytes::BytesMut;
 use std::time::Duration;
+use zk_proto::event::WatcherType;
 use zk_proto::frame::{self, PREFIX_BYTES};
 use zk_proto::header::{RequestHeader, XID_AUTH, XID_PING, XID_SET_WATCHES};
 use zk_proto::ops::auth::AuthPacket;
+use zk_proto::ops::watches::WatchesRequest;
 use zk_proto::watch::{SetWatches, SetWatches2};
 use zk_proto::{Encode, OpCode};
 
@@ -15,6 +17,7 @@ use super::config::Credentials;
 use super::machine::{Core, Phase};
 use super::queue::Operation;
 use super::request::{Failure, Request, encode_body, opcode};
+use super::watches::asked_for;
 
 impl Core {
     /// Whether [`Core::transmit`] has anything to write.
@@ -26,7 +29,8 @@ impl Core {
                 timers.ping_due()
                     || self.queue.has_waiting()
                     || !self.auth_due.is_empty()
-                    || !self.rearm_due.is_empty()
+                    || self.rearm.is_due()
+                    || self.watches.has_unused()
             }
             _ => false,
         }
@@ -51,7 +55,10 @@ impl Core {
             timers.ping_sent(now);
             put(out, XID_PING, OpCode::Ping, |_| {});
         }
-        while out.len() < enough && self.auth_due.is_empty() && self.rearm_due.is_empty() {
+        if self.auth_due.is_empty() && !self.rearm.is_due() {
+            self.transmit_removals(now, out, enough);
+        }
+        while out.len() < enough && self.auth_due.is_empty() && !self.rearm.is_due() {
             let Some(operation) = self.queue.next_waiting() else { break };
             self.transmit_operation(now, operation, out);
         }
@@ -71,10 +78,23 @@ impl Core {
             }
         }
         while out.len() < enough
-            && let Some(batch) = self.rearm_due.pop_front()
+            && let Some(batch) = self.rearm.next()
         {
             put_rearm(out, batch);
-            self.rearm_flying += 1;
+        }
+    }
+
+    /// Tells the server what it watches for nobody. Everything at such a path goes at once: a server before 3.9
+    /// can remove no less, and none can remove a watch under a request that arms it anew, for that comes behind.
+    fn transmit_removals(&mut self, now: Duration, out: &mut BytesMut, enough: usize) {
+        while out.len() < enough
+            && let Some(path) = self.watches.next_unused()
+        {
+            let path = path.to_string();
+            let request =
+                Request::RemoveWatches(WatchesRequest { path, watcher_type: WatcherType::Any.code() });
+            let operation = self.queue.own(request);
+            self.transmit_operation(now, operation, out);
         }
     }
 
@@ -102,6 +122,17 @@ impl Core {
         if bytes > self.config.frame_limit {
             out.truncate(start);
             return self.fail(operation, Failure::FrameTooLarge { bytes, reply: false });
+        }
+        let covered = match &operation.request {
+            Request::RemoveWatches(request) => {
+                self.watches.removal_departs(&request.path);
+                false
+            }
+            request => asked_for(request).is_some_and(|(kind, path)| !self.watches.depart(kind, path)),
+        };
+        if covered && let Some(flag) = out.last_mut() {
+            // The watch flag is the last byte of every read that has one.
+            *flag = 0;
         }
         self.queue.fly(operation);
     }

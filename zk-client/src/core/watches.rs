@@ -1,204 +1,504 @@
-//! Registered one-shot interests: who waits for which node, what an event frees, and how they are armed again.
+//! Registered interests: who waits for which node, whom an event concerns, and what the server still watches for
+//! nobody.
+//!
+//! All interests in one path share one entry, and on the server one watch of each kind. Sends nothing: a path that
+//! nobody is interested in any more is named by [`Watches::next_unused`], and re-arming is `rearm`'s.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use zk_proto::watch::SetWatches2;
-use zk_proto::{EventType, Zxid};
+use zk_proto::event::AddWatchMode;
+use zk_proto::{ErrorCode, EventType};
 
 use super::request::{OpId, Request};
 
-/// The tables of the protocol, each with its list in a re-arming request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Table {
+/// What an interest is in. The order is that of the lists of a re-arming request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
     Data,
     Exist,
     Child,
+    Persistent,
+    Recursive,
 }
 
-/// Who waits for one path.
-type Waiters = BTreeMap<Arc<str>, Vec<OpId>>;
+impl Kind {
+    /// Whether it outlives its first event.
+    pub(super) const fn is_stream(self) -> bool {
+        matches!(self, Self::Persistent | Self::Recursive)
+    }
 
-/// The interests of one session. Several of one path share one watch on the server.
+    /// The kind of watch that a request for this one has left, by its answer. Only `exists` leaves one where there
+    /// is no node.
+    pub(super) const fn left_by(self, outcome: Result<(), ErrorCode>) -> Option<Self> {
+        match (self, outcome) {
+            (Self::Exist, Ok(())) => Some(Self::Data),
+            (Self::Exist, Err(ErrorCode::NoNode)) | (_, Ok(())) => Some(self),
+            (_, Err(_)) => None,
+        }
+    }
+
+    const fn armed(self) -> Armed {
+        match self {
+            Self::Data | Self::Exist => Armed::DATA,
+            Self::Child => Armed::CHILD,
+            Self::Persistent => Armed::PERSISTENT,
+            Self::Recursive => Armed::RECURSIVE,
+        }
+    }
+
+    /// Whether an event of this type at the very path concerns it.
+    const fn hears(self, event: EventType) -> bool {
+        match event {
+            EventType::NodeCreated | EventType::NodeDataChanged => !matches!(self, Self::Child),
+            EventType::NodeChildrenChanged => matches!(self, Self::Child | Self::Persistent),
+            EventType::NodeDeleted => true,
+            _ => false,
+        }
+    }
+}
+
+/// What the server watches at one path for this connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Armed(u8);
+
+impl Armed {
+    const NONE: Self = Self(0);
+    const DATA: Self = Self(1);
+    const CHILD: Self = Self(2);
+    const PERSISTENT: Self = Self(4);
+    const RECURSIVE: Self = Self(8);
+
+    const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    fn add(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    fn remove(&mut self, other: Self) {
+        self.0 &= !other.0;
+    }
+
+    /// One-shot watches are gone when they have fired.
+    fn fired(&mut self, event: EventType) {
+        match event {
+            EventType::NodeCreated | EventType::NodeDataChanged => self.remove(Self::DATA),
+            EventType::NodeChildrenChanged => self.remove(Self::CHILD),
+            EventType::NodeDeleted => self.remove(Self(Self::DATA.0 | Self::CHILD.0)),
+            _ => {}
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Interest {
+    id: OpId,
+    kind: Kind,
+    /// It ends with its session.
+    pinned: bool,
+}
+
+/// Everything about one path.
+#[derive(Debug, Default)]
+struct Entry {
+    interests: Vec<Interest>,
+    armed: Armed,
+    /// Requests in flight that will arm something here, if they succeed.
+    flying: u32,
+    /// A request of this connection left its watch out, because an armed one covers it.
+    relies: bool,
+}
+
+impl Entry {
+    fn is_empty(&self) -> bool {
+        self.interests.is_empty() && self.flying == 0 && self.armed == Armed::NONE
+    }
+
+    fn is_unused(&self) -> bool {
+        self.interests.is_empty() && self.flying == 0 && self.armed != Armed::NONE
+    }
+}
+
+/// Whom an event concerns.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Fired {
+    /// One-shot interests; they are gone.
+    pub(super) once: Vec<OpId>,
+    /// Persistent ones.
+    pub(super) streams: Vec<OpId>,
+}
+
+/// The interests of one client.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
-    data: Waiters,
-    exist: Waiters,
-    child: Waiters,
-    by_id: BTreeMap<OpId, (Table, Arc<str>)>,
+    entries: BTreeMap<Arc<str>, Entry>,
+    by_id: BTreeMap<OpId, Arc<str>>,
+    /// Recursive interests; while there are none, an event concerns its own path alone.
+    recursive: usize,
+    /// Paths that may have become unused.
+    unused: VecDeque<Arc<str>>,
 }
 
-/// Bytes of a re-arming request besides its paths: header, zxid and the five counts.
-const REARM_OVERHEAD_BYTES: usize = 8 + 8 + 5 * 4;
-
-/// The table and path of the watch that a request asks for, once its answer is in; `found` says whether the node
-/// was there. Only `exists` leaves a watch where there is no node.
-pub(super) fn asked_for(request: &Request, found: bool) -> Option<(Table, &str)> {
+/// The kind and path of the watch that a request asks for; of `exists`, as if the node were missing.
+pub(super) fn asked_for(request: &Request) -> Option<(Kind, &str)> {
     match request {
-        Request::GetData(r) if r.watch && found => Some((Table::Data, &r.path)),
-        Request::GetChildren(r) | Request::GetChildren2(r) if r.watch && found => {
-            Some((Table::Child, &r.path))
+        Request::GetData(r) if r.watch => Some((Kind::Data, &r.path)),
+        Request::GetChildren(r) | Request::GetChildren2(r) if r.watch => Some((Kind::Child, &r.path)),
+        Request::Exists(r) if r.watch => Some((Kind::Exist, &r.path)),
+        Request::AddWatch(r) if r.mode == AddWatchMode::Persistent.code() => {
+            Some((Kind::Persistent, &r.path))
         }
-        Request::Exists(r) if r.watch => Some((if found { Table::Data } else { Table::Exist }, &r.path)),
+        Request::AddWatch(r) => Some((Kind::Recursive, &r.path)),
         _ => None,
     }
 }
 
 impl Watches {
-    pub(super) fn register(&mut self, table: Table, path: &str, id: OpId) {
-        let known = self.table(table).get_key_value(path).map(|(path, _)| Arc::clone(path));
-        let path = known.unwrap_or_else(|| path.into());
-        self.table(table).entry(Arc::clone(&path)).or_default().push(id);
-        self.by_id.insert(id, (table, path));
-    }
-
-    /// Nobody waits for it any more. Its watch on the server stays, and is ignored when it fires.
-    pub(super) fn forget(&mut self, id: OpId) {
-        let Some((table, path)) = self.by_id.remove(&id) else { return };
-        let table = self.table(table);
-        if let Some(waiters) = table.get_mut(&path) {
-            waiters.retain(|waiter| *waiter != id);
-            if waiters.is_empty() {
-                table.remove(&path);
-            }
+    /// A request that asks for a watch at `path` is sent now. False when it should leave its watch out: a
+    /// persistent one at the same path hears everything that it would hear. That spares the server a second watch,
+    /// and before ZooKeeper 3.9 it is the only way: there the one-shot watch would replace the persistent one
+    /// (ZOOKEEPER-4466).
+    pub(super) fn depart(&mut self, kind: Kind, path: &str) -> bool {
+        let entry = self.entry(path);
+        entry.flying += 1;
+        if kind.is_stream() {
+            entry.armed.add(kind.armed());
+            return true;
         }
-    }
-
-    /// Whom the event frees, in the order in which they came.
-    pub(super) fn fire(&mut self, event: EventType, path: &str) -> Vec<OpId> {
-        let tables: &[Table] = match event {
-            EventType::NodeCreated | EventType::NodeDataChanged => &[Table::Data, Table::Exist],
-            EventType::NodeChildrenChanged => &[Table::Child],
-            EventType::NodeDeleted => &[Table::Data, Table::Exist, Table::Child],
-            _ => &[],
+        let covered = match kind {
+            Kind::Child => entry.armed.has(Armed::PERSISTENT),
+            _ => entry.armed.has(Armed(Armed::PERSISTENT.0 | Armed::RECURSIVE.0)),
         };
-        let mut fired: Vec<OpId> =
-            tables.iter().filter_map(|table| self.table(*table).remove(path)).flatten().collect();
-        fired.sort_unstable();
-        for id in &fired {
-            self.by_id.remove(id);
+        entry.relies |= covered;
+        !covered
+    }
+
+    /// A request that asked for a watch at `path` was answered. To be followed by [`Watches::register`] if it
+    /// left one.
+    pub(super) fn arrive(&mut self, path: &str) {
+        if let Some(entry) = self.entries.get_mut(path) {
+            entry.flying = entry.flying.saturating_sub(1);
         }
+        self.settle(path);
+    }
+
+    /// The server would not watch `path`. True when another request relied on it.
+    pub(super) fn refused(&mut self, kind: Kind, path: &str) -> bool {
+        let Some(entry) = self.entries.get_mut(path) else { return false };
+        entry.armed.remove(kind.armed());
+        let relied = entry.relies;
+        self.settle(path);
+        relied
+    }
+
+    pub(super) fn register(&mut self, kind: Kind, path: &str, id: OpId, pinned: bool) {
+        let key = self.key(path);
+        let entry = self.entries.entry(Arc::clone(&key)).or_default();
+        entry.interests.push(Interest { id, kind, pinned });
+        entry.armed.add(kind.armed());
+        self.recursive += usize::from(kind == Kind::Recursive);
+        self.by_id.insert(id, key);
+    }
+
+    /// Nobody waits for it any more.
+    pub(super) fn forget(&mut self, id: OpId) {
+        let Some(path) = self.by_id.remove(&id) else { return };
+        let Some(entry) = self.entries.get_mut(&path) else { return };
+        if let Some(at) = entry.interests.iter().position(|interest| interest.id == id) {
+            let gone = entry.interests.remove(at);
+            self.recursive -= usize::from(gone.kind == Kind::Recursive);
+        }
+        self.settle(&path);
+    }
+
+    /// Whom an event concerns, in the order in which they came.
+    pub(super) fn fire(&mut self, event: EventType, path: &str) -> Fired {
+        let mut fired = Fired::default();
+        if let Some(entry) = self.entries.get_mut(path) {
+            entry.armed.fired(event);
+            entry.interests.retain(|interest| {
+                let hears = interest.kind.hears(event);
+                match (hears, interest.kind.is_stream()) {
+                    (true, true) => fired.streams.push(interest.id),
+                    (true, false) => fired.once.push(interest.id),
+                    (false, _) => {}
+                }
+                !hears || interest.kind.is_stream()
+            });
+            for id in &fired.once {
+                self.by_id.remove(id);
+            }
+            self.settle(path);
+        }
+        if self.recursive > 0 && Kind::Recursive.hears(event) {
+            self.fire_above(path, &mut fired.streams);
+        }
+        fired.streams.sort_unstable();
         fired
     }
 
-    /// Forgets everybody; whether there was anybody.
-    pub(super) fn clear(&mut self) -> bool {
-        let any = !self.by_id.is_empty();
-        *self = Self::default();
-        any
-    }
-
-    /// Requests that arm every watch again, each below `limit` bytes unless a single path is longer.
-    pub(super) fn rearm(&self, since: Zxid, limit: usize) -> VecDeque<SetWatches2> {
-        let mut batches = VecDeque::new();
-        let mut batch = empty(since);
-        let mut bytes = REARM_OVERHEAD_BYTES;
-        for table in [Table::Data, Table::Exist, Table::Child] {
-            for path in self.table_ref(table).keys() {
-                let cost = 4 + path.len();
-                if bytes + cost > limit && bytes > REARM_OVERHEAD_BYTES {
-                    batches.push_back(std::mem::replace(&mut batch, empty(since)));
-                    bytes = REARM_OVERHEAD_BYTES;
-                }
-                bytes += cost;
-                match table {
-                    Table::Data => &mut batch.data_watches,
-                    Table::Exist => &mut batch.exist_watches,
-                    Table::Child => &mut batch.child_watches,
-                }
-                .push(path.to_string());
+    /// The recursive interests in every ancestor of `path`.
+    fn fire_above(&self, path: &str, streams: &mut Vec<OpId>) {
+        let slashes = path.match_indices('/').map(|(at, _)| at);
+        for at in slashes {
+            // The root is its own ancestor's name; everything else ends before its slash.
+            let ancestor = if at == 0 { "/" } else { &path[..at] };
+            if ancestor == path {
+                continue;
+            }
+            if let Some(entry) = self.entries.get(ancestor) {
+                let recursive = entry.interests.iter().filter(|interest| interest.kind == Kind::Recursive);
+                streams.extend(recursive.map(|interest| interest.id));
             }
         }
-        if bytes > REARM_OVERHEAD_BYTES {
-            batches.push_back(batch);
-        }
-        batches
     }
 
-    fn table(&mut self, table: Table) -> &mut Waiters {
-        match table {
-            Table::Data => &mut self.data,
-            Table::Exist => &mut self.exist,
-            Table::Child => &mut self.child,
+    /// The next path that the server watches for nobody. It counts as no longer watched.
+    pub(super) fn next_unused(&mut self) -> Option<Arc<str>> {
+        while let Some(path) = self.unused.pop_front() {
+            if self.entries.get(&path).is_some_and(Entry::is_unused) {
+                self.entries.remove(&path);
+                return Some(path);
+            }
+        }
+        None
+    }
+
+    pub(super) fn has_unused(&self) -> bool {
+        !self.unused.is_empty()
+    }
+
+    /// A request to remove everything at `path` is sent now.
+    pub(super) fn removal_departs(&mut self, path: &str) {
+        if let Some(entry) = self.entries.get_mut(path) {
+            entry.armed = Armed::NONE;
+        }
+        self.settle(path);
+    }
+
+    /// Everything at `path` was removed: whoever waited for it.
+    pub(super) fn removed(&mut self, path: &str) -> Vec<OpId> {
+        let Some(entry) = self.entries.get_mut(path) else { return Vec::new() };
+        let gone = std::mem::take(&mut entry.interests);
+        self.settle(path);
+        self.drop_names(&gone)
+    }
+
+    /// The connection is gone, and with it everything the server watched and every answer on its way.
+    pub(super) fn disconnected(&mut self) {
+        self.unused.clear();
+        self.entries.retain(|_, entry| {
+            *entry = Entry { interests: std::mem::take(&mut entry.interests), ..Entry::default() };
+            !entry.interests.is_empty()
+        });
+    }
+
+    /// The session is over: its one-shot interests, and those that were pinned to it, in order.
+    pub(super) fn lose_session(&mut self) -> Vec<OpId> {
+        self.lose(|interest| interest.pinned || !interest.kind.is_stream())
+    }
+
+    /// Ends every stream: the servers here cannot keep one.
+    pub(super) fn lose_streams(&mut self) -> Vec<OpId> {
+        self.lose(|interest| interest.kind.is_stream())
+    }
+
+    /// Forgets everybody.
+    pub(super) fn lose_all(&mut self) -> Vec<OpId> {
+        self.lose(|_| true)
+    }
+
+    fn lose(&mut self, doomed: impl Fn(&Interest) -> bool) -> Vec<OpId> {
+        let mut gone = Vec::new();
+        self.entries.retain(|_, entry| {
+            gone.extend(entry.interests.extract_if(.., |interest| doomed(interest)));
+            !entry.is_empty()
+        });
+        let mut gone = self.drop_names(&gone);
+        gone.sort_unstable();
+        gone
+    }
+
+    fn drop_names(&mut self, gone: &[Interest]) -> Vec<OpId> {
+        for interest in gone {
+            self.by_id.remove(&interest.id);
+            self.recursive -= usize::from(interest.kind == Kind::Recursive);
+        }
+        gone.iter().map(|interest| interest.id).collect()
+    }
+
+    /// The kinds of interest in each path, in the order of paths; each kind once.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = (Kind, &Arc<str>)> {
+        let of_kind = |kind: Kind| {
+            self.entries.iter().filter_map(move |(path, entry)| {
+                entry.interests.iter().any(|interest| interest.kind == kind).then_some((kind, path))
+            })
+        };
+        [Kind::Data, Kind::Exist, Kind::Child, Kind::Persistent, Kind::Recursive]
+            .into_iter()
+            .flat_map(of_kind)
+    }
+
+    /// Everything anybody is interested in is being armed again.
+    pub(super) fn rearming(&mut self) {
+        for entry in self.entries.values_mut() {
+            for interest in &entry.interests {
+                entry.armed.add(interest.kind.armed());
+            }
         }
     }
 
-    const fn table_ref(&self, table: Table) -> &Waiters {
-        match table {
-            Table::Data => &self.data,
-            Table::Exist => &self.exist,
-            Table::Child => &self.child,
+    /// The streams of this kind at `path`.
+    pub(super) fn streams(&self, kind: Kind, path: &str) -> impl Iterator<Item = OpId> {
+        let interests = self.entries.get(path).map_or(&[][..], |entry| &entry.interests);
+        interests.iter().filter(move |interest| interest.kind == kind).map(|interest| interest.id)
+    }
+
+    fn settle(&mut self, path: &str) {
+        let Some((key, entry)) = self.entries.get_key_value(path) else { return };
+        if entry.is_empty() {
+            self.entries.remove(path);
+        } else if entry.is_unused() {
+            self.unused.push_back(Arc::clone(key));
         }
     }
-}
 
-fn empty(since: Zxid) -> SetWatches2 {
-    SetWatches2 {
-        relative_zxid: since,
-        data_watches: Vec::new(),
-        exist_watches: Vec::new(),
-        child_watches: Vec::new(),
-        persistent_watches: Vec::new(),
-        persistent_recursive_watches: Vec::new(),
+    fn entry(&mut self, path: &str) -> &mut Entry {
+        let key = self.key(path);
+        self.entries.entry(key).or_default()
+    }
+
+    fn key(&self, path: &str) -> Arc<str> {
+        self.entries.get_key_value(path).map_or_else(|| path.into(), |(key, _)| Arc::clone(key))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use zk_proto::Encode as _;
 
-    fn all_tables() -> Watches {
+    fn ids(ids: &[OpId]) -> Vec<u64> {
+        ids.iter().map(|id| id.0).collect()
+    }
+
+    fn unused(watches: &mut Watches) -> Vec<String> {
+        std::iter::from_fn(|| watches.next_unused()).map(|path| path.to_string()).collect()
+    }
+
+    fn all_kinds() -> Watches {
         let mut watches = Watches::default();
-        watches.register(Table::Data, "/a", OpId(1));
-        watches.register(Table::Exist, "/a", OpId(2));
-        watches.register(Table::Child, "/a", OpId(3));
-        watches.register(Table::Data, "/a", OpId(4));
+        watches.register(Kind::Data, "/a", OpId(1), false);
+        watches.register(Kind::Exist, "/a", OpId(2), false);
+        watches.register(Kind::Child, "/a", OpId(3), false);
+        watches.register(Kind::Data, "/a", OpId(4), false);
+        watches.register(Kind::Persistent, "/a", OpId(5), false);
+        watches.register(Kind::Recursive, "/a", OpId(6), false);
+        watches.register(Kind::Recursive, "/", OpId(7), true);
         watches
     }
 
     #[test]
-    fn each_event_frees_its_tables_once() {
-        let cases: [(EventType, &[u64]); 5] = [
-            (EventType::NodeCreated, &[1, 2, 4]),
-            (EventType::NodeDataChanged, &[1, 2, 4]),
-            (EventType::NodeChildrenChanged, &[3]),
-            (EventType::NodeDeleted, &[1, 2, 3, 4]),
-            (EventType::None, &[]),
+    fn each_event_frees_its_one_shots_once_and_reaches_its_streams_always() {
+        let cases: [(EventType, &[u64], &[u64]); 5] = [
+            (EventType::NodeCreated, &[1, 2, 4], &[5, 6, 7]),
+            (EventType::NodeDataChanged, &[1, 2, 4], &[5, 6, 7]),
+            (EventType::NodeChildrenChanged, &[3], &[5]),
+            (EventType::NodeDeleted, &[1, 2, 3, 4], &[5, 6, 7]),
+            (EventType::None, &[], &[]),
         ];
-        for (event, expected) in cases {
-            let mut watches = all_tables();
-            let fired: Vec<u64> = watches.fire(event, "/a").into_iter().map(|id| id.0).collect();
-            assert_eq!(fired, expected, "{event:?}");
-            assert!(watches.fire(event, "/a").is_empty());
-            assert!(watches.fire(EventType::NodeDeleted, "/b").is_empty());
+        for (event, once, streams) in cases {
+            let mut watches = all_kinds();
+            let fired = watches.fire(event, "/a");
+            assert_eq!(
+                (ids(&fired.once), ids(&fired.streams)),
+                (once.to_vec(), streams.to_vec()),
+                "{event:?}"
+            );
+            let again = watches.fire(event, "/a");
+            assert_eq!((ids(&again.once), ids(&again.streams)), (Vec::new(), streams.to_vec()), "{event:?}");
         }
     }
 
     #[test]
-    fn the_last_to_forget_takes_the_path_along() {
-        let mut watches = all_tables();
-        watches.forget(OpId(1));
-        assert_eq!(watches.rearm(Zxid(7), 1000)[0].data_watches, ["/a"]);
-        watches.forget(OpId(4));
-        assert!(watches.rearm(Zxid(7), 1000)[0].data_watches.is_empty());
-        watches.forget(OpId(4));
-        assert!(watches.clear() && !watches.clear());
+    fn recursive_streams_hear_what_is_below_and_nothing_beside() {
+        let mut watches = all_kinds();
+        let below =
+            |watches: &mut Watches, path: &str| ids(&watches.fire(EventType::NodeCreated, path).streams);
+        assert_eq!(below(&mut watches, "/a/b/c"), [6, 7]);
+        assert_eq!(below(&mut watches, "/ab"), [7]);
+        assert_eq!(below(&mut watches, "/"), [7]);
+        assert!(watches.fire(EventType::NodeChildrenChanged, "/a/b").streams.is_empty());
+        watches.forget(OpId(6));
+        watches.forget(OpId(7));
+        assert!(below(&mut watches, "/a/b/c").is_empty());
     }
 
     #[test]
-    fn rearming_comes_in_batches_below_the_limit() {
+    fn the_last_to_forget_makes_the_path_unused() {
+        let mut watches = all_kinds();
+        for id in 1..=5 {
+            watches.forget(OpId(id));
+            assert!(unused(&mut watches).is_empty());
+        }
+        watches.forget(OpId(6));
+        watches.forget(OpId(6));
+        assert_eq!(unused(&mut watches), ["/a"]);
+        watches.forget(OpId(7));
+        // Somebody came in time.
+        watches.register(Kind::Child, "/", OpId(8), false);
+        assert!(unused(&mut watches).is_empty());
+    }
+
+    #[test]
+    fn a_fired_one_shot_leaves_nothing_to_remove() {
         let mut watches = Watches::default();
-        for n in 0..1000u64 {
-            let table = [Table::Data, Table::Exist, Table::Child][(n % 3) as usize];
-            watches.register(table, &format!("/some/path-{n}"), OpId(n));
-        }
-        let batches = watches.rearm(Zxid(9), 500);
-        let paths: usize = batches
-            .iter()
-            .map(|b| b.data_watches.len() + b.exist_watches.len() + b.child_watches.len())
-            .sum();
-        assert_eq!(paths, 1000);
-        assert!(batches.iter().all(|b| 8 + b.to_bytes().len() <= 500 && b.relative_zxid == Zxid(9)));
-        assert!(Watches::default().rearm(Zxid(9), 500).is_empty());
+        watches.register(Kind::Data, "/a", OpId(1), false);
+        watches.fire(EventType::NodeDataChanged, "/a");
+        watches.forget(OpId(1));
+        assert!(unused(&mut watches).is_empty() && watches.entries.is_empty() && watches.by_id.is_empty());
+    }
+
+    #[test]
+    fn nothing_is_removed_under_a_request_that_arms_it_anew() {
+        let mut watches = Watches::default();
+        watches.register(Kind::Data, "/a", OpId(1), false);
+        assert!(watches.depart(Kind::Data, "/a"));
+        watches.forget(OpId(1));
+        assert!(unused(&mut watches).is_empty());
+        // The answer says that there is no node, and no new watch: the old one has gone unused.
+        watches.arrive("/a");
+        assert_eq!(unused(&mut watches), ["/a"]);
+        assert!(watches.entries.is_empty());
+    }
+
+    #[test]
+    fn one_shots_rely_on_a_persistent_watch_of_their_path() {
+        let mut watches = Watches::default();
+        assert!(watches.depart(Kind::Recursive, "/a"));
+        assert!(!watches.depart(Kind::Data, "/a"));
+        assert!(!watches.depart(Kind::Exist, "/a"));
+        assert!(watches.depart(Kind::Child, "/a"), "a recursive watch does not hear of child lists");
+        assert!(watches.depart(Kind::Data, "/a/b"));
+        assert!(watches.depart(Kind::Persistent, "/a"));
+        assert!(!watches.depart(Kind::Child, "/a"));
+        assert!(watches.refused(Kind::Persistent, "/a"));
+        watches.disconnected();
+        assert!(watches.depart(Kind::Child, "/a"));
+        assert!(!watches.refused(Kind::Child, "/a"));
+    }
+
+    #[test]
+    fn what_ends_with_the_session_and_what_does_not() {
+        let mut watches = all_kinds();
+        assert_eq!(ids(&watches.lose_session()), [1, 2, 3, 4, 7]);
+        assert_eq!(ids(&watches.lose_streams()), [5, 6]);
+        assert!(watches.lose_all().is_empty() && watches.recursive == 0);
+        let mut watches = all_kinds();
+        watches.removal_departs("/a");
+        assert_eq!(ids(&watches.removed("/a")), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(ids(&watches.lose_all()), [7]);
+        watches.disconnected();
+        assert!(watches.entries.is_empty() && watches.by_id.is_empty() && watches.recursive == 0);
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::core::{Completion, OpId};
+use crate::core::{Completion, OpId, Request, WatchLost};
 use crate::submit::{Answer, Command};
-use crate::watch::{Armed, WatchLost, WatchOutcome, WatchedEvent};
+use crate::watch::{Armed, Feed, Interest, Registered, WatchOutcome, WatchedEvent, feed};
 
 /// Operations are named in ascending order and mostly end in that order, so their waiters lie in a row that
 /// begins at the oldest.
@@ -14,8 +14,14 @@ pub(super) struct Waiters {
     /// The name of the row's first.
     first: u64,
     /// Never iterated where order could be seen.
-    watches: HashMap<OpId, oneshot::Sender<WatchOutcome>>,
+    watches: HashMap<OpId, Watcher>,
     inbox: mpsc::WeakUnboundedSender<Command>,
+}
+
+/// Where the events of a watch go.
+enum Watcher {
+    Once(oneshot::Sender<WatchOutcome>),
+    Stream(Feed),
 }
 
 struct Waiter {
@@ -48,11 +54,7 @@ impl Waiters {
     pub(super) fn complete(&mut self, completion: Completion) -> usize {
         let Completion { op, request, result, watching } = completion;
         let Some(waiter) = self.take(op) else { return 0 };
-        let watch = watching.then(|| {
-            let (sender, receiver) = oneshot::channel();
-            self.watches.insert(op, sender);
-            Armed::new(op, receiver, self.inbox.clone())
-        });
+        let watch = watching.then(|| self.watch(op, matches!(request, Request::AddWatch(_))));
         // Nobody there: the armed watch goes with the answer, and is forgotten by that.
         let _ = waiter.answer.send(Answer { request, result, watch });
         waiter.units
@@ -75,18 +77,52 @@ impl Waiters {
         released
     }
 
-    pub(super) fn fire(&mut self, watches: &[OpId], event: &WatchedEvent) {
+    /// A watch is set: both ends of what its events go through.
+    fn watch(&mut self, op: OpId, stream: bool) -> Registered {
+        let interest = Interest::new(op, self.inbox.clone());
+        let (watcher, registered) = if stream {
+            let (feed, end) = feed(interest);
+            (Watcher::Stream(feed), Registered::Stream(end))
+        } else {
+            let (sender, receiver) = oneshot::channel();
+            (Watcher::Once(sender), Registered::Once(Armed::new(interest, receiver)))
+        };
+        self.watches.insert(op, watcher);
+        registered
+    }
+
+    pub(super) fn fire(&mut self, watches: &[OpId], streams: &[OpId], event: &WatchedEvent) {
         for watch in watches {
-            if let Some(waiter) = self.watches.remove(watch) {
+            if let Some(Watcher::Once(waiter)) = self.watches.remove(watch) {
                 let _ = waiter.send(Ok(event.clone()));
+            }
+        }
+        for feed in self.feeds(streams) {
+            feed.event(event);
+        }
+    }
+
+    pub(super) fn resync(&self, streams: &[OpId]) {
+        for feed in self.feeds(streams) {
+            feed.resync();
+        }
+    }
+
+    pub(super) fn lose_watches(&mut self, watches: &[OpId], why: WatchLost) {
+        for watch in watches {
+            match self.watches.remove(watch) {
+                Some(Watcher::Once(waiter)) => drop(waiter.send(Err(why))),
+                Some(Watcher::Stream(feed)) => feed.end(why),
+                None => {}
             }
         }
     }
 
-    pub(super) fn lose_watches(&mut self, lost: WatchLost) {
-        for (_, waiter) in self.watches.drain() {
-            let _ = waiter.send(Err(lost));
-        }
+    fn feeds(&self, streams: &[OpId]) -> impl Iterator<Item = &Feed> {
+        streams.iter().filter_map(|stream| match self.watches.get(stream) {
+            Some(Watcher::Stream(feed)) => Some(feed),
+            _ => None,
+        })
     }
 
     pub(super) fn forget(&mut self, watch: OpId) {

@@ -16,6 +16,7 @@ mod get_children;
 mod set;
 mod sync;
 mod transaction;
+mod watch;
 mod watched;
 
 pub use acl::{GetAcl, SetAcl};
@@ -29,6 +30,7 @@ pub use get_children::GetChildren;
 pub use set::Set;
 pub use sync::Sync;
 pub use transaction::{Transaction, TransactionResult};
+pub use watch::{AddWatch, RemoveWatches};
 pub use watched::Watched;
 
 pub(crate) use draft::Draft;
