@@ -42,6 +42,7 @@ async fn serve_some(mut peer: Peer, requests: u64, answer_last: bool, writes: &W
             }
             Request::SetWatches(_) => peer.ok(XID_SET_WATCHES, &Empty).await,
             Request::Ping => peer.ok(XID_PING, &Empty).await,
+            Request::RemoveWatches(_) => peer.ok(xid, &Empty).await,
             Request::CloseSession => {
                 peer.ok(xid, &Empty).await;
                 return true;

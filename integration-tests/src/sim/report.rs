@@ -91,6 +91,8 @@ counters! {
     catch_ups,
     /// Watches whose event was due and came.
     watches_due,
+    /// Watches that nobody waited for any more, taken off the server.
+    watches_removed,
     /// Locks granted.
     grants,
     /// Locks lost while held.
