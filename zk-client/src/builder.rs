@@ -2,12 +2,15 @@
 
 use bytes::Bytes;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use zk_proto::limits::FRAME_BYTES_DEFAULT;
 
 use crate::chroot::Chroot;
 use crate::client::Client;
+use crate::connect::{Dialer, TcpDialer};
 use crate::core::{Config, Credentials};
+use crate::driver::Servers;
 use crate::error::Error;
 use crate::hosts::ConnectString;
 use crate::limits::{FIRST_SESSION_DEFAULT, SESSION_TIMEOUT_DEFAULT};
@@ -25,6 +28,7 @@ pub struct Builder {
     frame_limit: usize,
     seed: Option<u64>,
     retry: RetryPolicy,
+    dialer: Option<Arc<dyn Dialer>>,
 }
 
 impl Default for Builder {
@@ -38,6 +42,7 @@ impl Default for Builder {
             frame_limit: FRAME_BYTES_DEFAULT,
             seed: None,
             retry: RetryPolicy::default(),
+            dialer: None,
         }
     }
 }
@@ -94,6 +99,12 @@ impl Builder {
         self
     }
 
+    /// How connections are opened; [`TcpDialer`] unless said.
+    pub fn dialer(mut self, dialer: Arc<dyn Dialer>) -> Self {
+        self.dialer = Some(dialer);
+        self
+    }
+
     /// Connects, and waits until the first session is established. `servers` is
     /// `host[:port][,host[:port]...][/chroot]`; an IPv6 address stands in brackets, the default port is 2181.
     /// Names are resolved at every attempt.
@@ -120,7 +131,8 @@ impl Builder {
             retry: self.retry,
         };
         let seed = self.seed.unwrap_or_else(rand::random);
-        let client = Client::start(config, seed, hosts, chroot);
+        let dialer = self.dialer.unwrap_or_else(|| Arc::new(TcpDialer::new()));
+        let client = Client::start(config, seed, Servers { hosts, dialer }, chroot);
         client.first_session(self.connect_timeout).await?;
         Ok(client)
     }
@@ -137,6 +149,7 @@ impl fmt::Debug for Builder {
             .field("expiry_is_terminal", &self.expiry_is_terminal)
             .field("frame_limit", &self.frame_limit)
             .field("retry", &self.retry)
+            .field("dialer", &self.dialer)
             .finish_non_exhaustive()
     }
 }

@@ -13,9 +13,8 @@ use zk_proto::{Acl, SessionId};
 use crate::builder::Builder;
 use crate::chroot::Chroot;
 use crate::core::{Config, Core, Request};
-use crate::driver::Driver;
+use crate::driver::{Driver, Servers};
 use crate::error::{Error, ErrorKind};
-use crate::hosts::Host;
 use crate::ops::{
     AddAuth, Create, Delete, Draft, Exists, Get, GetAcl, GetChildren, Set, SetAcl, Sync, Transaction,
 };
@@ -54,7 +53,7 @@ impl Client {
         Builder::default()
     }
 
-    pub(crate) fn start(config: Config, seed: u64, hosts: Vec<Host>, chroot: Chroot) -> Self {
+    pub(crate) fn start(config: Config, seed: u64, servers: Servers, chroot: Chroot) -> Self {
         let (inbox, commands) = mpsc::unbounded_channel();
         let (state, state_seen) = watch::channel(SessionState::Connecting);
         let (alive, ended) = watch::channel(());
@@ -62,7 +61,7 @@ impl Client {
         let frame_limit = config.frame_limit;
         let driver = Driver::new(
             Core::new(config, seed),
-            hosts,
+            servers,
             frame_limit,
             Arc::clone(&line),
             commands,

@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use zk_proto::SessionId;
 use zk_proto::frame;
 
+use crate::connect::Dialer;
 use crate::core::{Core, DropReason, Output, SessionEnd};
 use crate::hosts::Host;
 use crate::limits::{INBOX_BATCH, SWEEP_AFTER, WRITE_BATCH_BYTES, WRITE_KEEP_BYTES};
@@ -26,10 +27,15 @@ use crate::watch::WatchLost;
 use link::{Link, Linked};
 use waiters::Waiters;
 
+/// The servers by name, and the way to them.
+pub(crate) struct Servers {
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) dialer: Arc<dyn Dialer>,
+}
+
 pub(crate) struct Driver {
     core: Core,
-    hosts: Vec<Host>,
-    attempts: usize,
+    servers: Servers,
     frame_limit: usize,
     line: Arc<Line>,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -55,7 +61,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(
         core: Core,
-        hosts: Vec<Host>,
+        servers: Servers,
         frame_limit: usize,
         line: Arc<Line>,
         commands: mpsc::UnboundedReceiver<Command>,
@@ -65,8 +71,7 @@ impl Driver {
         let origin = Instant::now();
         Self {
             core,
-            hosts,
-            attempts: 0,
+            servers,
             frame_limit,
             line,
             commands,
@@ -264,7 +269,15 @@ impl Driver {
         let mut moved = false;
         loop {
             if self.output.is_empty() {
-                if !matches!(self.link, Link::Up(_)) || !self.core.wants_transmit() {
+                if !matches!(self.link, Link::Up(_)) {
+                    return moved;
+                }
+                if !self.core.wants_transmit() {
+                    if let Poll::Ready(Err(error)) = self.link.poll_flush(cx) {
+                        tracing::debug!(%error, "connection lost");
+                        self.lost(now);
+                        moved = true;
+                    }
                     return moved;
                 }
                 if self.output.capacity() > WRITE_KEEP_BYTES {
@@ -319,10 +332,9 @@ impl Driver {
     }
 
     fn dial(&mut self, host: usize) {
-        let Some(host) = self.hosts.get(host) else { return };
+        let Some(host) = self.servers.hosts.get(host) else { return };
         tracing::debug!(server = %host, "connect");
-        self.link = Link::dial(host.clone(), self.attempts);
-        self.attempts = self.attempts.wrapping_add(1);
+        self.link = Link::dial(Arc::clone(&self.servers.dialer), host.clone());
     }
 
     /// Before answers are handed out: who holds an answer finds a deadline that counts it.

@@ -19,7 +19,8 @@
 //! | [`Client`], [`Builder`] | the cheap handle and its options |
 //! | [`ops`] | one builder per operation |
 //! | [`core`] | the pure session machine: what is pending, what is watched, timers, what to replay |
-//! | `driver`, `connect` | the one task that owns the socket, and how it gets one |
+//! | `driver` | the one task that owns the connection |
+//! | `connect` | how it gets one: [`Dialer`], [`TcpDialer`] |
 //! | `submit`, `pending` | the line in front of the driver, and the future of one operation |
 //! | [`hosts`] | the connect string, and the order in which servers are tried |
 //! | [`Watch`], [`SessionState`], [`Error`], [`retry`] | what an application sees |
@@ -44,6 +45,7 @@ mod watch;
 
 pub use builder::Builder;
 pub use client::Client;
+pub use connect::{Connection, Dialer, TcpDialer};
 pub use error::{Error, ErrorKind};
 pub use ops::{Children, Created, Node, TransactionResult};
 pub use pending::Pending;
@@ -51,4 +53,6 @@ pub use retry::RetryPolicy;
 pub use state::{SessionInfo, SessionState};
 pub use watch::{Watch, WatchedEvent};
 
+/// For implementations of [`Dialer`].
+pub use async_trait::async_trait;
 pub use zk_proto::{Acl, AuthId, CreateMode, ErrorCode, EventType, Perms, SessionId, Stat, Zxid};

@@ -46,6 +46,9 @@ pub const CLOSE_MAX: Duration = Duration::from_secs(2);
 /// Most addresses of one host name tried in one attempt.
 pub const ADDRESSES_PER_HOST_MAX: usize = 16;
 
+/// Host names of which a dialer remembers how often it has dialled them. Past that it begins anew.
+pub const HOSTS_REMEMBERED_MAX: usize = 256;
+
 /// Dropped operations still queued before the queue is swept while disconnected.
 pub const SWEEP_AFTER: usize = 64;
 
