@@ -29,6 +29,8 @@ pub struct Builder {
     seed: Option<u64>,
     retry: RetryPolicy,
     dialer: Option<Arc<dyn Dialer>>,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::tls::Tls>,
 }
 
 impl Default for Builder {
@@ -43,6 +45,8 @@ impl Default for Builder {
             seed: None,
             retry: RetryPolicy::default(),
             dialer: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -105,6 +109,23 @@ impl Builder {
         self
     }
 
+    /// Speaks TLS with every server, over the connections of the [`dialer`](Builder::dialer). Never falls back to
+    /// plain text. See [`crate::tls`].
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::tls::Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    fn way_to_servers(&self) -> Arc<dyn Dialer> {
+        let dialer = self.dialer.clone().unwrap_or_else(|| Arc::new(TcpDialer::new()));
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return tls.over(dialer);
+        }
+        dialer
+    }
+
     /// Connects, and waits until the first session is established. `servers` is
     /// `host[:port][,host[:port]...][/chroot]`; an IPv6 address stands in brackets, the default port is 2181.
     /// Names are resolved at every attempt.
@@ -121,6 +142,7 @@ impl Builder {
     pub async fn connect(self, servers: &str) -> Result<Client, Error> {
         let ConnectString { hosts, chroot } = servers.parse()?;
         let chroot = Chroot::new(&chroot)?;
+        let dialer = self.way_to_servers();
         let config = Config {
             hosts: hosts.len(),
             session_timeout: self.session_timeout,
@@ -131,7 +153,6 @@ impl Builder {
             retry: self.retry,
         };
         let seed = self.seed.unwrap_or_else(rand::random);
-        let dialer = self.dialer.unwrap_or_else(|| Arc::new(TcpDialer::new()));
         let client = Client::start(config, seed, Servers { hosts, dialer }, chroot);
         client.first_session(self.connect_timeout).await?;
         Ok(client)

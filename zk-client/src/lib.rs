@@ -21,6 +21,7 @@
 //! | [`core`] | the pure session machine: what is pending, what is watched, timers, what to replay |
 //! | `driver` | the one task that owns the connection |
 //! | `connect` | how it gets one: [`Dialer`], [`TcpDialer`] |
+//! | `tls` | TLS and X.509 client certificates, with the feature of that name |
 //! | `submit`, `pending` | the line in front of the driver, and the future of one operation |
 //! | [`hosts`] | the connect string, and the order in which servers are tried |
 //! | [`Watch`], [`SessionState`], [`Error`], [`retry`] | what an application sees |
@@ -31,6 +32,8 @@ pub mod hosts;
 pub mod limits;
 pub mod ops;
 pub mod retry;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 mod builder;
 mod chroot;

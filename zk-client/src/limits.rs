@@ -49,6 +49,10 @@ pub const ADDRESSES_PER_HOST_MAX: usize = 16;
 /// Host names of which a dialer remembers how often it has dialled them. Past that it begins anew.
 pub const HOSTS_REMEMBERED_MAX: usize = 256;
 
+/// Most bytes of one PEM file of certificates or of a key.
+#[cfg(feature = "tls")]
+pub const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
 /// Dropped operations still queued before the queue is swept while disconnected.
 pub const SWEEP_AFTER: usize = 64;
 
