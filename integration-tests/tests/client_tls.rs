@@ -141,9 +141,9 @@ async fn refusals_say_why(server: &Secured) -> Outcome {
     let says = server.reason(&server.trusting().build()?, NAME).await;
     assert_says(&says, &["client certificate, and none was given"]);
     let strangers = server.tls(&other_ca.certify("alice", &[])?)?;
-    assert_says(&server.reason(&strangers, NAME).await, &["may have refused our client certificate"]);
+    assert_says(&server.reason(&strangers, NAME).await, &["our client certificate"]);
     let expired = server.tls(&server.ca.certify_expired("alice", &[])?)?;
-    assert_says(&server.reason(&expired, NAME).await, &["may have refused our client certificate"]);
+    assert_says(&server.reason(&expired, NAME).await, &["our client certificate", "expired"]);
 
     let good = server.tls(&server.ca.certify("alice", &[])?)?;
     let says = reason(&good, NAME, server.plain_port).await;
@@ -203,7 +203,7 @@ async fn an_expired_server_is_refused() -> Outcome {
     let Relayed { secured, tls, relay, _server } = relayed(None).await?;
     relay.rotate(&RelayTls { identity: secured.ca.certify_expired("server", &[NAME])?, ..tls })?;
     let says = secured.reason(&secured.trusting().build()?, NAME).await;
-    assert_says(&says, &["has expired"]);
+    assert_says(&says, &["has expired", "days ago"]);
     Ok(())
 }
 
@@ -228,6 +228,18 @@ async fn cut_connections_lose_nothing() -> Outcome {
     Ok(())
 }
 
+/// Cuts the connections and waits for one that is let in anew.
+async fn reconnected(relay: &TlsRelay) -> Outcome {
+    let before = relay.accepted();
+    relay.cut();
+    let accepted = async {
+        while relay.accepted() == before {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    Ok(timeout(PATIENCE, accepted).await?)
+}
+
 /// Everything is replaced under a client that runs: the server's CA and certificate, and the client's own. A
 /// rotation caught half way changes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -248,18 +260,16 @@ async fn rotated_certificates_are_used_without_a_restart() -> Outcome {
     let session = zk.session_id();
 
     fs::write(file("client.key"), "half a file")?;
-    let before = relay.accepted();
-    relay.cut();
+    reconnected(&relay).await?;
     timeout(PATIENCE, zk.exists("/e")).await??;
-    assert_eq!(relay.accepted(), before + 1);
 
     let next = Authority::new("next")?;
     let identity = next.certify("server", &[NAME])?;
     relay.rotate(&RelayTls { identity, client_ca: Some(next.pem()), ..tls })?;
     put(&next, &next.certify("worker", &[])?)?;
-    relay.cut();
+    reconnected(&relay).await?;
     assert!(timeout(PATIENCE, zk.exists("/e")).await??.is_some());
-    assert_eq!((zk.session_id(), relay.accepted()), (session, before + 2));
+    assert_eq!(zk.session_id(), session);
     zk.close().await;
     Ok(())
 }

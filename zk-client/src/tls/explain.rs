@@ -20,7 +20,11 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn new(options: &TlsBuilder, name: &ServerName<'_>, stale: Option<Unusable>) -> Self {
-        let mut trusted: Vec<String> = options.ca.iter().map(ToString::to_string).collect();
+        let mut trusted: Vec<String> = options
+            .ca
+            .iter()
+            .map(|source| if source.is_file() { source.to_string() } else { "the bytes given".to_owned() })
+            .collect();
         if options.platform_roots || trusted.is_empty() {
             trusted.push("the platform's roots".to_owned());
         }
@@ -88,11 +92,11 @@ impl Explain {
         let name = &self.name;
         match why {
             CertificateError::UnknownIssuer => format!(
-                "the server's certificate is not signed by a CA we trust ({}): check ca_file or ca_pem",
+                "the server's certificate is not signed by a CA we trust (from {}): check ca_file or ca_pem",
                 self.trusted
             ),
             CertificateError::BadSignature => format!(
-                "the server's certificate is not signed by the CA it names, though one of that name is trusted ({}): \
+                "the server's certificate is not signed by the CA it names, though one of that name is trusted (from {}): \
                  was the CA made anew? check ca_file or ca_pem",
                 self.trusted
             ),
@@ -107,8 +111,12 @@ impl Explain {
                 };
                 format!("the server's certificate is not for {name}, it {names}: {}", self.name_advice())
             }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                format!("the server's certificate, or one of its CAs, has expired ({error})")
+            CertificateError::ExpiredContext { time, not_after } => format!(
+                "the server's certificate, or one of its CAs, has expired {} ago",
+                span(time.as_secs().saturating_sub(not_after.as_secs()))
+            ),
+            CertificateError::Expired => {
+                "the server's certificate, or one of its CAs, has expired".to_owned()
             }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 format!("the server's certificate is not valid yet ({error}): is this machine's clock right?")
@@ -127,7 +135,17 @@ impl Explain {
 
     fn alert(&self, alert: AlertDescription) -> String {
         use AlertDescription as A;
+        let ended = format!("the server ended the connection with the TLS alert {alert:?}");
         match alert {
+            A::CertificateExpired if self.has_identity => {
+                format!("{ended}: our client certificate has expired")
+            }
+            A::CertificateRevoked if self.has_identity => {
+                format!("{ended}: our client certificate is revoked")
+            }
+            A::UnknownCA if self.has_identity => {
+                format!("{ended}: it does not trust the CA of our client certificate")
+            }
             A::CertificateRequired
             | A::BadCertificate
             | A::UnsupportedCertificate
@@ -136,14 +154,12 @@ impl Explain {
             | A::CertificateUnknown
             | A::UnknownCA
             | A::AccessDenied
-            | A::NoCertificate => {
-                format!("the server ended the handshake with the alert {alert:?}; {}", self.refused())
-            }
+            | A::NoCertificate => format!("{ended}: {}", self.refused()),
             A::HandshakeFailure | A::ProtocolVersion | A::InsufficientSecurity => format!(
-                "the server ended the handshake with the alert {alert:?}: no TLS version or cipher in common, or \
+                "{ended}: no TLS version or cipher in common, or \
                  a client certificate it cannot use"
             ),
-            _ => format!("the server ended the connection with the alert {alert:?}: see its log"),
+            _ => format!("{ended}: see its log"),
         }
     }
 
@@ -161,7 +177,68 @@ fn tls_error(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }
 
+/// `7 days`, `3 h`.
+fn span(seconds: u64) -> String {
+    let hours = seconds / 3600;
+    if hours < 48 { format!("{hours} h") } else { format!("{} days", hours / 24) }
+}
+
 fn ended(error: &io::Error) -> bool {
     use io::ErrorKind as K;
     matches!(error.kind(), K::UnexpectedEof | K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Tls;
+    use super::*;
+
+    const CA: &str = include_str!("../../tests/tls/ec.pem");
+
+    fn explain(options: &TlsBuilder) -> Explain {
+        Explain::new(options, &ServerName::try_from("zk1.example").unwrap(), None)
+    }
+
+    fn of_tls(error: Error) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, error)
+    }
+
+    #[test]
+    fn an_end_before_the_first_answer_may_be_a_refusal() {
+        let plain = explain(&Tls::builder().ca_pem(CA));
+        let known = explain(&Tls::builder().ca_pem(CA).identity_pem("", ""));
+        for kind in [io::ErrorKind::ConnectionReset, io::ErrorKind::UnexpectedEof] {
+            let text = plain.connection(&kind.into(), false).to_string();
+            assert!(text.contains("none was given: see identity_files"), "{text}");
+            let text = known.connection(&kind.into(), false).to_string();
+            assert!(text.contains("may have refused our client certificate"), "{text}");
+            let later = known.connection(&kind.into(), true);
+            assert_eq!((later.kind(), later.to_string()), (kind, format!("TLS: {kind}")));
+        }
+    }
+
+    #[test]
+    fn alerts_are_read_in_the_light_of_what_was_shown() {
+        let plain = explain(&Tls::builder().ca_pem(CA));
+        let known = explain(&Tls::builder().ca_pem(CA).identity_pem("", ""));
+        let unknown_ca = || of_tls(Error::AlertReceived(AlertDescription::UnknownCA));
+        assert!(plain.handshake(&unknown_ca()).to_string().contains("none was given"));
+        assert!(known.handshake(&unknown_ca()).to_string().ends_with("the CA of our client certificate"));
+        let internal = of_tls(Error::AlertReceived(AlertDescription::InternalError));
+        assert!(known.handshake(&internal).to_string().ends_with("InternalError: see its log"));
+    }
+
+    #[test]
+    fn a_broken_rotation_is_named_with_the_failure() {
+        let options = Tls::builder().ca_file("/etc/ca.pem");
+        let stale = Some(Unusable("cannot read it".to_owned()));
+        let explain = Explain::new(&options, &ServerName::try_from("10.0.0.1").unwrap(), stale);
+        let text = explain
+            .handshake(&of_tls(Error::InvalidCertificate(CertificateError::UnknownIssuer)))
+            .to_string();
+        assert!(
+            text.contains("(from /etc/ca.pem)") && text.ends_with("read before: cannot read it"),
+            "{text}"
+        );
+    }
 }

@@ -24,7 +24,7 @@
 //!   not looked at. When all servers share one certificate, [`TlsBuilder::server_name`] says its name.
 //! - **A client certificate is an identity**: the server's `x509` scheme takes its subject, in the form of RFC 2253
 //!   (`CN=alice,O=Example`), for the id in ACLs. `Acl::creator()` on a connection with a certificate makes such an
-//!   entry; `Acl { perms, id: AuthId::new("x509", "CN=alice,O=Example") }` names another's. The server asks for
+//!   entry; `Acl::new(Perms::READ, AuthId::new("x509", "CN=alice,O=Example"))` names another's. The server asks for
 //!   a certificate unless its `ssl.clientAuth` is `none`.
 //! - **Certificates are rotated without a restart**: files are read again at every new connection. When what is
 //!   read does not fit together (half of a rotation), the last good state is used and a warning logged.

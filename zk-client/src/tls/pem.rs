@@ -51,7 +51,7 @@ impl Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bytes(_) => f.write_str("(given as bytes)"),
+            Self::Bytes(_) => f.write_str("given as bytes"),
             Self::File(path) => fmt::Display::fmt(&path.display(), f),
         }
     }
