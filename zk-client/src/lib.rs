@@ -32,25 +32,30 @@ pub mod limits;
 pub mod ops;
 pub mod retry;
 
+mod board;
 mod builder;
 mod chroot;
 mod client;
 mod connect;
 mod driver;
+mod ensemble;
 mod error;
 mod pending;
 mod state;
 mod submit;
+mod ticket;
 mod watch;
 
 pub use builder::Builder;
 pub use client::Client;
 pub use connect::{Connection, Dialer, TcpDialer};
+pub use ensemble::{EnsembleConfig, EnsembleServer, PeerAddress, ServerRole};
 pub use error::{Error, ErrorKind};
 pub use ops::{Children, Created, Node, TransactionResult};
 pub use pending::Pending;
 pub use retry::RetryPolicy;
 pub use state::{SessionInfo, SessionState};
+pub use ticket::SessionTicket;
 pub use watch::{Watch, WatchedEvent};
 
 /// For implementations of [`Dialer`].

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::request::{Completion, OpId};
 use crate::state::SessionState;
+use crate::ticket::SessionTicket;
 use crate::watch::WatchedEvent;
 
 /// One thing for the shell to do.
@@ -12,7 +13,13 @@ use crate::watch::WatchedEvent;
 pub enum Output {
     /// Open a connection to the server of this index, then call `connected` or `disconnected`.
     Connect {
-        /// Below [`super::Config::hosts`].
+        /// Below [`super::Config::hosts`], or of the list given to [`super::Core::update_hosts`].
+        host: usize,
+    },
+    /// Ask this server, on a connection of its own and within [`crate::limits::PROBE_MAX`], whether it is writable
+    /// (`isro`), then call [`super::Core::probed`]. May be given up at the next [`Output::Disconnect`].
+    Probe {
+        /// As of [`Output::Connect`].
         host: usize,
     },
     /// Drop the connection, or the attempt at one. The core is done with it already.
@@ -33,6 +40,8 @@ pub enum Output {
     WatchesLost(SessionEnd),
     /// The session's state has changed.
     State(SessionState),
+    /// The session goes on without this client.
+    Detached(SessionTicket),
     /// Nothing more will come. Further operations fail at once.
     Stopped,
 }
@@ -71,6 +80,10 @@ pub enum DropReason {
     RearmRefused,
     /// The server would not open a session, or answered for another one.
     SessionRefused,
+    /// Another server is to take this client: the list of servers has changed.
+    Rebalanced,
+    /// The session is read-only here, and another server is writable.
+    WritableFound,
     /// The session has expired.
     Expired,
     /// The core has ended.
@@ -89,6 +102,8 @@ impl fmt::Display for DropReason {
             Self::FrameTooLarge => "frame above the limit",
             Self::RearmRefused => "watches were not armed again",
             Self::SessionRefused => "session refused",
+            Self::Rebalanced => "left for another server of the new list",
+            Self::WritableFound => "left for a writable server",
             Self::Expired => "session expired",
             Self::Ended => "client ended",
         })
