@@ -77,6 +77,9 @@ impl Builder {
     /// [`NotReadOnly`](crate::ErrorCode::NotReadOnly). [`crate::SessionInfo::read_only`] says so. The client goes on
     /// looking for a writable server and moves there as soon as one answers.
     ///
+    /// Apache ZooKeeper serves without a quorum with `-Dreadonlymode.enabled=true` and, since 3.8, with
+    /// `localSessionsEnabled=true` in its configuration.
+    ///
     /// A session opened without a quorum is known to that server alone: the move opens another one, to which
     /// watches go along. A session opened with a quorum is not taken by servers without one (since ZooKeeper 3.8),
     /// so that such a client stays suspended until the quorum is back.

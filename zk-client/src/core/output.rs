@@ -1,6 +1,7 @@
 //! What the core asks of its shell, and tells it.
 
 use std::fmt;
+use zk_proto::ErrorCode;
 
 use super::request::{Completion, OpId};
 use crate::state::SessionState;
@@ -84,6 +85,8 @@ pub enum DropReason {
     Rebalanced,
     /// The session is read-only here, and another server is writable.
     WritableFound,
+    /// The server answered the handshake with an error.
+    Refused(ErrorCode),
     /// The session has expired.
     Expired,
     /// The core has ended.
@@ -104,6 +107,7 @@ impl fmt::Display for DropReason {
             Self::SessionRefused => "session refused",
             Self::Rebalanced => "left for another server of the new list",
             Self::WritableFound => "left for a writable server",
+            Self::Refused(code) => return write!(f, "session refused: {code}"),
             Self::Expired => "session expired",
             Self::Ended => "client ended",
         })

@@ -348,3 +348,12 @@ fn a_close_overtakes_a_move() {
     rig.ok(2);
     assert!(rig.core.is_over());
 }
+
+/// What Java does without a quorum when it may not open local sessions.
+#[test]
+fn a_handshake_answered_with_an_error_says_which() {
+    let mut rig = rig(1);
+    rig.greet();
+    rig.reply(0, -1, Err(zk_proto::ErrorCode::NotReadOnly));
+    assert_eq!(drops(&rig.outputs()), [DropReason::Refused(zk_proto::ErrorCode::NotReadOnly)]);
+}

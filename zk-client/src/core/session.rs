@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use std::time::Duration;
 use zk_proto::connect::{ConnectRequest, ConnectResponse, Password, ReadOnlyFlag};
+use zk_proto::header::ReplyHeader;
 use zk_proto::limits::REARM_BATCH_BYTES;
 use zk_proto::{Decode as _, SessionId, Zxid};
 
@@ -32,8 +33,11 @@ impl Core {
 
     /// The server's answer to the handshake.
     pub(super) fn greeted(&mut self, now: Duration, sent: Duration, frame: Bytes) {
-        let Ok(response) = ConnectResponse::from_bytes(frame) else {
-            return self.drop_connection(now, DropReason::Malformed);
+        let Ok(response) = ConnectResponse::from_bytes(frame.clone()) else {
+            // Servers without a quorum answer so when they may not open sessions of their own.
+            let refusal = ReplyHeader::from_bytes(frame).ok().and_then(|header| header.outcome.err());
+            let why = refusal.map_or(DropReason::Malformed, DropReason::Refused);
+            return self.drop_connection(now, why);
         };
         let asked = self.greeting().session_id;
         let granted = u64::try_from(response.timeout_ms).unwrap_or(0);
