@@ -24,7 +24,7 @@ fn resumed(ticket: SessionTicket) -> zk_client::Builder {
 async fn ephemerals_survive_the_handover(place: Place) -> Outcome {
     let (first, observer) = (place.client().await?, place.client().await?);
     let made = first.create("/mine", "").ephemeral().await?;
-    let (_, gone) = observer.exists("/mine").watch().await?;
+    let (_, touched) = observer.exists("/mine").watch().await?;
     let session = first.session_id().unwrap();
     let late = first.create("/late", "").ephemeral().send();
     let ticket = first.detach().await.unwrap();
@@ -43,9 +43,11 @@ async fn ephemerals_survive_the_handover(place: Place) -> Outcome {
         assert_eq!(observer.exists(node).await?.unwrap().ephemeral_owner, session);
     }
     second.set("/mine", "still").in_session(session).await?;
+    let event = timeout(PATIENCE, touched).await??;
+    assert_eq!(event.event_type, EventType::NodeDataChanged, "never deleted in between");
+    let (_, gone) = observer.exists("/mine").watch().await?;
     second.close().await;
-    let event = timeout(PATIENCE, gone).await??;
-    assert_eq!(event.event_type, EventType::NodeDeleted, "it went with the close, not before");
+    assert_eq!(timeout(PATIENCE, gone).await??.event_type, EventType::NodeDeleted);
     observer.close().await;
     Ok(())
 }

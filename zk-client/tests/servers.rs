@@ -339,6 +339,9 @@ async fn close_finds_a_server_if_there_is_one() {
     let zk = zk.unwrap();
     zk.update_servers(&format!("{},{}", name(&first), name(&second))).unwrap();
     drop((peer, first));
+    // Sent on a connection that is lost, a close would count as one.
+    let mut state = zk.session_state();
+    state.wait_for(|state| matches!(state, SessionState::Suspended(_))).await.unwrap();
     let closed = async {
         let (peer, request) = second.welcome().await;
         assert_eq!(request.session_id, SESSION);
