@@ -121,7 +121,8 @@ impl Builder {
 
     /// Carries on a session of another client, in this process or another, in place of opening one: see
     /// [`Client::detach`]. Its timeout is asked for, unless [`Builder::session_timeout`] says otherwise after this.
-    /// The chroot and credentials are not part of it and have to be the same.
+    /// The chroot and credentials are not part of it and have to be the same. When [`Builder::connect`] fails or is
+    /// dropped, the session is left as it was, and may be tried again.
     ///
     /// A session that is gone is an expiry like any other. With
     /// [`expiry_is_terminal`](Builder::expiry_is_terminal), [`Builder::connect`] fails with

@@ -22,7 +22,9 @@
 //! | `driver` | the one task that owns the connection |
 //! | `connect` | how it gets one: [`Dialer`], [`TcpDialer`] |
 //! | `submit`, `pending` | the line in front of the driver, and the future of one operation |
-//! | [`hosts`] | the connect string, and the order in which servers are tried |
+//! | [`hosts`], [`EnsembleConfig`] | the servers, the order in which they are tried, who moves when they change |
+//! | [`SessionTicket`] | a session handed over to another client |
+//! | `board` | what the driver shows besides the state |
 //! | [`Watch`], [`SessionState`], [`Error`], [`retry`] | what an application sees |
 //! | [`limits`] | every bound, by name and with its unit |
 

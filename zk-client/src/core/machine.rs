@@ -201,7 +201,8 @@ impl Core {
         if self.closing.is_some() || matches!(self.phase, Phase::Over(_)) {
             return;
         }
-        if self.session.is_none() {
+        if self.session.as_ref().is_none_or(|session| session.alive_from.is_none()) {
+            // There is none, or one to be taken over that no server has confirmed: it is not ours yet.
             self.finish(SessionEnd::Closed);
             return;
         }

@@ -247,6 +247,18 @@ fn a_session_is_taken_over_and_nothing_is_claimed_before_a_server_confirms_it() 
 }
 
 #[test]
+fn a_session_that_could_not_be_taken_over_is_not_closed() {
+    let mut first = Rig::live();
+    first.core.detach(first.now);
+    let ticket = ticket(&first.outputs()).unwrap();
+    let mut rig = rig(2);
+    rig.core.resume(&ticket);
+    rig.greet();
+    rig.core.close(rig.now);
+    assert!(rig.core.is_over());
+}
+
+#[test]
 fn a_session_taken_over_too_late_has_expired() {
     let mut first = Rig::live();
     first.core.detach(first.now);
