@@ -9,12 +9,13 @@ use zk_proto::limits::FRAME_BYTES_DEFAULT;
 use crate::chroot::Chroot;
 use crate::client::Client;
 use crate::connect::{Dialer, TcpDialer};
-use crate::core::{Config, Credentials};
+use crate::core::{Config, Core, Credentials};
 use crate::driver::Servers;
 use crate::error::Error;
 use crate::hosts::ConnectString;
 use crate::limits::{FIRST_SESSION_DEFAULT, SESSION_TIMEOUT_DEFAULT};
 use crate::retry::RetryPolicy;
+use crate::ticket::SessionTicket;
 
 /// Options of a [`Client`]. Made by [`Client::builder`].
 #[derive(Clone)]
@@ -31,6 +32,8 @@ pub struct Builder {
     dialer: Option<Arc<dyn Dialer>>,
     #[cfg(feature = "tls")]
     tls: Option<crate::tls::Tls>,
+    resume: Option<SessionTicket>,
+    follow_ensemble: bool,
 }
 
 impl Default for Builder {
@@ -47,6 +50,8 @@ impl Default for Builder {
             dialer: None,
             #[cfg(feature = "tls")]
             tls: None,
+            resume: None,
+            follow_ensemble: false,
         }
     }
 }
@@ -72,7 +77,16 @@ impl Builder {
         self
     }
 
-    /// Whether a server that has lost its quorum will do, for reads alone.
+    /// Whether a server that has lost its quorum will do, for reads alone; writes fail there with
+    /// [`NotReadOnly`](crate::ErrorCode::NotReadOnly). [`crate::SessionInfo::read_only`] says so. The client goes on
+    /// looking for a writable server and moves there as soon as one answers.
+    ///
+    /// Apache ZooKeeper serves without a quorum with `-Dreadonlymode.enabled=true` and, since 3.8, with
+    /// `localSessionsEnabled=true` in its configuration.
+    ///
+    /// A session opened without a quorum is known to that server alone: the move opens another one, to which
+    /// watches go along. A session opened with a quorum is not taken by servers without one (since ZooKeeper 3.8),
+    /// so that such a client stays suspended until the quorum is back.
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self
@@ -126,6 +140,33 @@ impl Builder {
         dialer
     }
 
+    /// Carries on a session of another client, in this process or another, in place of opening one: see
+    /// [`Client::detach`]. Its timeout is asked for, unless [`Builder::session_timeout`] says otherwise after this.
+    /// The chroot and credentials are not part of it and have to be the same. When [`Builder::connect`] fails or is
+    /// dropped, the session is left as it was, and may be tried again.
+    ///
+    /// A session that is gone is an expiry like any other. With
+    /// [`expiry_is_terminal`](Builder::expiry_is_terminal), [`Builder::connect`] fails with
+    /// [`crate::ErrorKind::SessionExpired`]; without, a new session is opened, which [`Client::session_id`] tells
+    /// from the ticket's [`session`](SessionTicket::session).
+    pub fn resume(mut self, ticket: SessionTicket) -> Self {
+        self.session_timeout = ticket.timeout();
+        self.resume = Some(ticket);
+        self
+    }
+
+    /// Whether the list of servers follows the ensemble's configuration, kept in `/zookeeper/config` since
+    /// ZooKeeper 3.5; if not, which is the default, it is the connect string's until [`Client::update_servers`].
+    ///
+    /// The list is then the client address of every server there (its own name where it listens on all addresses),
+    /// and clients spread over it as [`Client::update_servers`] says. The connect string must only name some server
+    /// that is up. Servers that do not tell their client port keep those of the connect string in the list. Only
+    /// for clients that reach servers under the names that the configuration gives them.
+    pub fn follow_ensemble(mut self, follow: bool) -> Self {
+        self.follow_ensemble = follow;
+        self
+    }
+
     /// Connects, and waits until the first session is established. `servers` is
     /// `host[:port][,host[:port]...][/chroot]`; an IPv6 address stands in brackets, the default port is 2181.
     /// Names are resolved at every attempt.
@@ -134,7 +175,8 @@ impl Builder {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Config`] when the connect string or an option is not valid,
-    /// [`crate::ErrorKind::Timeout`] when no session was established in time,
+    /// [`crate::ErrorKind::Timeout`] when no session was established in time, with the last failure of each server,
+    /// [`crate::ErrorKind::SessionExpired`] when a session to be carried on is gone and expiry is terminal,
     /// [`crate::ErrorKind::AuthFailed`] when the credentials were refused.
     ///
     /// # Cancellation
@@ -153,7 +195,12 @@ impl Builder {
             retry: self.retry,
         };
         let seed = self.seed.unwrap_or_else(rand::random);
-        let client = Client::start(config, seed, Servers { hosts, dialer }, chroot);
+        let mut core = Core::new(config, seed);
+        if let Some(ticket) = &self.resume {
+            core.resume(ticket);
+        }
+        let servers = Servers::new(hosts, dialer);
+        let client = Client::start(core, self.frame_limit, servers, chroot, self.follow_ensemble);
         client.first_session(self.connect_timeout).await?;
         Ok(client)
     }
@@ -171,6 +218,8 @@ impl fmt::Debug for Builder {
             .field("frame_limit", &self.frame_limit)
             .field("retry", &self.retry)
             .field("dialer", &self.dialer)
+            .field("resume", &self.resume)
+            .field("follow_ensemble", &self.follow_ensemble)
             .finish_non_exhaustive()
     }
 }

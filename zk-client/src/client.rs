@@ -10,9 +10,10 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use zk_proto::{Acl, SessionId};
 
+use crate::board::Board;
 use crate::builder::Builder;
 use crate::chroot::Chroot;
-use crate::core::{Config, Core, Request};
+use crate::core::{Core, Request};
 use crate::driver::{Driver, Servers};
 use crate::error::{Error, ErrorKind};
 use crate::ops::{
@@ -20,6 +21,11 @@ use crate::ops::{
 };
 use crate::state::SessionState;
 use crate::submit::{Command, Line, Ticket};
+
+mod follow;
+mod servers;
+
+use follow::{Follower, run_beside};
 
 /// A ZooKeeper client: one logical client over many connections and, unless expiry is made terminal, many
 /// sessions.
@@ -33,6 +39,7 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     line: Arc<Line>,
     inbox: mpsc::UnboundedSender<Command>,
+    board: Arc<Board>,
     chroot: Chroot,
     driver: Mutex<Option<JoinHandle<()>>>,
     /// Closes when the driver has ended.
@@ -53,26 +60,32 @@ impl Client {
         Builder::default()
     }
 
-    pub(crate) fn start(config: Config, seed: u64, servers: Servers, chroot: Chroot) -> Self {
+    /// Starts the client's task. With `follow`, it keeps the list of servers up to date.
+    pub(crate) fn start(
+        core: Core,
+        frame_limit: usize,
+        servers: Servers,
+        chroot: Chroot,
+        follow: bool,
+    ) -> Self {
         let (inbox, commands) = mpsc::unbounded_channel();
         let (state, state_seen) = watch::channel(SessionState::Connecting);
         let (alive, ended) = watch::channel(());
         let line = Arc::new(Line::new(state_seen));
-        let frame_limit = config.frame_limit;
-        let driver = Driver::new(
-            Core::new(config, seed),
-            servers,
-            frame_limit,
-            Arc::clone(&line),
-            commands,
-            inbox.downgrade(),
-            state,
-        );
+        let board = servers.board();
+        let follower = follow.then(|| Follower {
+            line: Arc::clone(&line),
+            board: Arc::clone(&board),
+            inbox: inbox.downgrade(),
+            given: board.hosts(),
+        });
+        let driver =
+            Driver::new(core, servers, frame_limit, Arc::clone(&line), commands, inbox.downgrade(), state);
         let task = tokio::spawn(async move {
-            driver.run().await;
+            run_beside(driver.run(), follower.map(Follower::run)).await;
             drop(alive);
         });
-        Self(Arc::new(Inner { line, inbox, chroot, driver: Mutex::new(Some(task)), ended }))
+        Self(Arc::new(Inner { line, inbox, board, chroot, driver: Mutex::new(Some(task)), ended }))
     }
 
     pub(crate) async fn first_session(&self, limit: Duration) -> Result<(), Error> {
@@ -83,7 +96,8 @@ impl Client {
         let settled = state.wait_for(|state| !unsettled(state));
         let outcome = match tokio::time::timeout(limit, settled).await {
             Err(_) => Err(ErrorKind::Timeout),
-            Ok(Err(_)) => Err(ErrorKind::Closed),
+            // A session taken over may be gone, and with it the client.
+            Ok(Err(_)) => Err(self.0.line.end()),
             Ok(Ok(state)) => match *state {
                 SessionState::AuthFailed => Err(ErrorKind::AuthFailed),
                 SessionState::Closed => Err(ErrorKind::Closed),
@@ -94,7 +108,10 @@ impl Client {
             let error = Error::new(kind, "connect");
             match kind {
                 ErrorKind::Timeout => {
-                    error.with_detail(format_args!("no server established a session within {limit:?}"))
+                    let reasons = self.0.board.reasons();
+                    error.with_detail(format_args!(
+                        "no server established a session within {limit:?}{reasons}"
+                    ))
                 }
                 _ => error,
             }
@@ -195,10 +212,18 @@ impl Client {
     /// [`CLOSE_MAX`](crate::limits::CLOSE_MAX), and until the client's task has ended. Operations submitted
     /// before are still sent; later ones fail with [`ErrorKind::Closed`]. May be called again.
     ///
+    /// While no server is connected each is tried once more, without a pause. When none takes the session the
+    /// client ends at once: the servers then end the session by its timeout.
+    ///
     /// # Cancellation
     /// The session is closed all the same.
     pub async fn close(&self) {
         let _ = self.0.inbox.send(Command::Close);
+        self.ended().await;
+    }
+
+    /// Until the client's task is gone.
+    async fn ended(&self) {
         let mut ended = self.0.ended.clone();
         while ended.changed().await.is_ok() {}
         let task = self.0.driver.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -4,6 +4,8 @@
 //! and what an answer means is the core's.
 
 mod link;
+mod probe;
+mod servers;
 mod waiters;
 
 use bytes::{Buf as _, BytesMut};
@@ -17,21 +19,14 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use zk_proto::SessionId;
 use zk_proto::frame;
 
-use crate::connect::Dialer;
 use crate::core::{Core, DropReason, Output, SessionEnd};
-use crate::hosts::Host;
 use crate::limits::{INBOX_BATCH, SWEEP_AFTER, WRITE_BATCH_BYTES, WRITE_KEEP_BYTES};
 use crate::state::SessionState;
 use crate::submit::{Command, Line, Submission};
 use crate::watch::WatchLost;
 use link::{Link, Linked};
+pub(crate) use servers::Servers;
 use waiters::Waiters;
-
-/// The servers by name, and the way to them.
-pub(crate) struct Servers {
-    pub(crate) hosts: Vec<Host>,
-    pub(crate) dialer: Arc<dyn Dialer>,
-}
 
 pub(crate) struct Driver {
     core: Core,
@@ -111,10 +106,11 @@ impl Driver {
             let now = self.origin.elapsed();
             let mut moved = self.poll_inbox(cx, now);
             moved |= self.poll_link(cx, now);
+            moved |= self.poll_probe(cx, now);
             moved |= self.poll_timer(cx, now);
             self.carry_out();
             self.admit(now);
-            self.sweep();
+            moved |= self.sweep();
             moved |= self.poll_write(cx, now);
             if self.stopped {
                 return Poll::Ready(());
@@ -152,6 +148,8 @@ impl Driver {
                 self.waiters.forget(watch);
             }
             Command::Look => {}
+            Command::Servers(hosts) => self.update_servers(hosts, now),
+            Command::Detach => self.core.detach(now),
             Command::Close => self.core.close(now),
         }
     }
@@ -185,19 +183,21 @@ impl Driver {
 
     /// Takes out what was dropped by its caller before it is sent. While nothing can be sent it waits until
     /// there is enough of it to be worth a walk.
-    fn sweep(&mut self) {
+    fn sweep(&mut self) -> bool {
         let dropped = self.line.dropped();
         if dropped == 0 && !self.sweep_due {
-            return;
+            return false;
         }
+        let mut released = 0;
         let sending = matches!(self.link, Link::Up(_)) && self.core.wants_transmit();
         if sending || dropped >= SWEEP_AFTER.max(self.waiters.len() / 4) {
             self.line.take_dropped();
             self.sweep_due = false;
             let core = &mut self.core;
-            let released = self.waiters.sweep(|op| core.cancel(op));
+            released = self.waiters.sweep(|op| core.cancel(op));
             self.line.release(released);
         }
+        released > 0
     }
 
     fn poll_link(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
@@ -205,10 +205,7 @@ impl Driver {
             Poll::Pending => return false,
             Poll::Ready(Linked::Connected) => self.core.connected(now),
             Poll::Ready(Linked::Read) => self.read(now),
-            Poll::Ready(Linked::Lost(error)) => {
-                tracing::debug!(%error, "connection lost");
-                self.lost(now);
-            }
+            Poll::Ready(Linked::Lost(error)) => self.lost(&error, now),
         }
         true
     }
@@ -234,12 +231,14 @@ impl Driver {
         }
     }
 
-    fn lost(&mut self, now: Duration) {
+    fn lost(&mut self, error: &std::io::Error, now: Duration) {
+        self.note_failure(error);
         self.unlink();
         self.core.disconnected(now);
     }
 
     fn unlink(&mut self) {
+        self.leave_server();
         self.link = Link::Down;
         self.input = BytesMut::new();
         self.output.clear();
@@ -274,8 +273,7 @@ impl Driver {
                 }
                 if !self.core.wants_transmit() {
                     if let Poll::Ready(Err(error)) = self.link.poll_flush(cx) {
-                        tracing::debug!(%error, "connection lost");
-                        self.lost(now);
+                        self.lost(&error, now);
                         moved = true;
                     }
                     return moved;
@@ -291,8 +289,7 @@ impl Driver {
                 Poll::Pending => return moved,
                 Poll::Ready(Ok(written)) => self.output.advance(written),
                 Poll::Ready(Err(error)) => {
-                    tracing::debug!(%error, "connection lost");
-                    self.lost(now);
+                    self.lost(&error, now);
                     return true;
                 }
             }
@@ -303,6 +300,7 @@ impl Driver {
     /// Does what the core asks for.
     fn carry_out(&mut self) {
         self.publish_deadline();
+        self.show_last_zxid();
         while let Some(output) = self.core.poll_output() {
             match output {
                 Output::Complete(completion) => {
@@ -316,25 +314,23 @@ impl Driver {
                     SessionEnd::Closed => WatchLost::Closed,
                 }),
                 Output::Connect { host } => self.dial(host),
+                Output::Probe { host } => self.ask(host),
                 Output::Disconnect { why } => {
                     if why != DropReason::Ended {
                         tracing::debug!(%why, "connection dropped");
                     }
+                    self.note_drop(why);
                     self.unlink();
                 }
                 Output::State(state) => {
                     report(state);
+                    self.show_session(state);
                     self.state.send_replace(state);
                 }
+                Output::Detached(ticket) => self.servers.detach(ticket),
                 Output::Stopped => self.stopped = true,
             }
         }
-    }
-
-    fn dial(&mut self, host: usize) {
-        let Some(host) = self.servers.hosts.get(host) else { return };
-        tracing::debug!(server = %host, "connect");
-        self.link = Link::dial(Arc::clone(&self.servers.dialer), host.clone());
     }
 
     /// Before answers are handed out: who holds an answer finds a deadline that counts it.

@@ -23,7 +23,9 @@
 //! | `connect` | how it gets one: [`Dialer`], [`TcpDialer`] |
 //! | `tls` | TLS and X.509 client certificates, with the feature of that name |
 //! | `submit`, `pending` | the line in front of the driver, and the future of one operation |
-//! | [`hosts`] | the connect string, and the order in which servers are tried |
+//! | [`hosts`], [`EnsembleConfig`] | the servers, the order in which they are tried, who moves when they change |
+//! | [`SessionTicket`] | a session handed over to another client |
+//! | `board` | what the driver shows besides the state |
 //! | [`Watch`], [`SessionState`], [`Error`], [`retry`] | what an application sees |
 //! | [`limits`] | every bound, by name and with its unit |
 
@@ -35,25 +37,30 @@ pub mod retry;
 #[cfg(feature = "tls")]
 pub mod tls;
 
+mod board;
 mod builder;
 mod chroot;
 mod client;
 mod connect;
 mod driver;
+mod ensemble;
 mod error;
 mod pending;
 mod state;
 mod submit;
+mod ticket;
 mod watch;
 
 pub use builder::Builder;
 pub use client::Client;
 pub use connect::{Connection, Dialer, TcpDialer};
+pub use ensemble::{EnsembleConfig, EnsembleServer, PeerAddress, ServerRole};
 pub use error::{Error, ErrorKind};
 pub use ops::{Children, Created, Node, TransactionResult};
 pub use pending::Pending;
 pub use retry::RetryPolicy;
 pub use state::{SessionInfo, SessionState};
+pub use ticket::SessionTicket;
 pub use watch::{Watch, WatchedEvent};
 
 /// For implementations of [`Dialer`].

@@ -53,6 +53,31 @@ pub const HOSTS_REMEMBERED_MAX: usize = 256;
 #[cfg(feature = "tls")]
 pub const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// Most time for telling by their addresses whether servers of a new list are known under other names.
+pub const RESOLVE_MAX: Duration = Duration::from_secs(5);
+
+/// Most time given to requests in flight when a connection is left for another server: a move should cost nobody
+/// an answer, and a server that is leaving the ensemble may not be there much longer.
+pub const MOVE_MAX: Duration = Duration::from_secs(1);
+
+/// Wait before a read-only session first looks for a writable server. It doubles up to [`SEARCH_MAX`].
+pub const SEARCH_MIN: Duration = Duration::from_millis(100);
+
+/// Longest wait between two rounds of looking for a writable server.
+pub const SEARCH_MAX: Duration = Duration::from_secs(60);
+
+/// Most time for one server to say whether it is writable, connecting included.
+pub const PROBE_MAX: Duration = Duration::from_secs(2);
+
+/// Bytes read of a server's answer to `isro`; `rw` is 2.
+pub const PROBE_ANSWER_BYTES: usize = 64;
+
+/// Servers whose last failure is remembered and named when no session can be established.
+pub const REASONS_MAX: usize = 8;
+
+/// Wait before a followed configuration that cannot be read is asked for again.
+pub const FOLLOW_RETRY: Duration = Duration::from_secs(30);
+
 /// Dropped operations still queued before the queue is swept while disconnected.
 pub const SWEEP_AFTER: usize = 64;
 

@@ -14,6 +14,7 @@ use zk_proto::SessionId;
 
 use crate::core::{Failure, OpId, Reply, Request, units};
 use crate::error::ErrorKind;
+use crate::hosts::Host;
 use crate::limits::QUEUE_UNITS_MAX;
 use crate::state::SessionState;
 use crate::watch::Armed;
@@ -26,6 +27,10 @@ pub(crate) enum Command {
     Forget(OpId),
     /// Somebody was parked; look at the line.
     Look,
+    /// The servers are these from now on.
+    Servers(Vec<Host>),
+    /// Stop without closing the session.
+    Detach,
     /// Close the session, then stop.
     Close,
 }
@@ -212,7 +217,7 @@ impl Line {
     }
 
     /// Why a driver that is gone does no more.
-    fn end(&self) -> ErrorKind {
+    pub(crate) fn end(&self) -> ErrorKind {
         match *self.state.borrow() {
             SessionState::Expired(_) => ErrorKind::SessionExpired,
             SessionState::AuthFailed => ErrorKind::AuthFailed,

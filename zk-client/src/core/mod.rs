@@ -5,6 +5,7 @@
 //! side with virtual time. A shell does this, in any order it likes:
 //!
 //! - [`Core::submit`], [`Core::cancel`], [`Core::forget`], [`Core::close`] when the application asks;
+//! - [`Core::update_hosts`], [`Core::detach`] likewise; [`Core::resume`] before anything else;
 //! - [`Core::tick`] when [`Core::deadline`] has come (at once, at the start);
 //! - [`Core::connected`], [`Core::received`] (one frame, without its prefix), [`Core::disconnected`] as the
 //!   connection goes;
@@ -23,15 +24,21 @@
 //! | `queue` | operations waiting and in flight, in order |
 //! | `watches` | registered interests, what an event frees, re-arming in batches |
 //! | `timers` | when to ping, when silence is too long |
+//! | `servers` | which server, when it is left for another, pacing |
+//! | `probe` | the search for a writable server |
+//! | `handover` | taking a session over, giving it away, giving up on its close |
 //! | `replay` | the one table of what a lost connection means for an operation |
 
 mod config;
+mod handover;
 mod machine;
 mod output;
+mod probe;
 mod queue;
 mod replay;
 mod replies;
 mod request;
+mod servers;
 mod session;
 mod timers;
 mod transmit;
@@ -41,6 +48,8 @@ mod watches;
 mod properties;
 #[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod scenarios_of_servers;
 #[cfg(test)]
 mod testkit;
 

@@ -1,9 +1,11 @@
 //! What the core asks of its shell, and tells it.
 
 use std::fmt;
+use zk_proto::ErrorCode;
 
 use super::request::{Completion, OpId};
 use crate::state::SessionState;
+use crate::ticket::SessionTicket;
 use crate::watch::WatchedEvent;
 
 /// One thing for the shell to do.
@@ -12,7 +14,13 @@ use crate::watch::WatchedEvent;
 pub enum Output {
     /// Open a connection to the server of this index, then call `connected` or `disconnected`.
     Connect {
-        /// Below [`super::Config::hosts`].
+        /// Below [`super::Config::hosts`], or of the list given to [`super::Core::update_hosts`].
+        host: usize,
+    },
+    /// Ask this server, on a connection of its own and within [`crate::limits::PROBE_MAX`], whether it is writable
+    /// (`isro`), then call [`super::Core::probed`]. May be given up at the next [`Output::Disconnect`].
+    Probe {
+        /// As of [`Output::Connect`].
         host: usize,
     },
     /// Drop the connection, or the attempt at one. The core is done with it already.
@@ -33,6 +41,8 @@ pub enum Output {
     WatchesLost(SessionEnd),
     /// The session's state has changed.
     State(SessionState),
+    /// The session goes on without this client.
+    Detached(SessionTicket),
     /// Nothing more will come. Further operations fail at once.
     Stopped,
 }
@@ -71,6 +81,12 @@ pub enum DropReason {
     RearmRefused,
     /// The server would not open a session, or answered for another one.
     SessionRefused,
+    /// Another server is to take this client: the list of servers has changed.
+    Rebalanced,
+    /// The session is read-only here, and another server is writable.
+    WritableFound,
+    /// The server answered the handshake with an error.
+    Refused(ErrorCode),
     /// The session has expired.
     Expired,
     /// The core has ended.
@@ -89,6 +105,9 @@ impl fmt::Display for DropReason {
             Self::FrameTooLarge => "frame above the limit",
             Self::RearmRefused => "watches were not armed again",
             Self::SessionRefused => "session refused",
+            Self::Rebalanced => "left for another server of the new list",
+            Self::WritableFound => "left for a writable server",
+            Self::Refused(code) => return write!(f, "session refused: {code}"),
             Self::Expired => "session expired",
             Self::Ended => "client ended",
         })

@@ -23,6 +23,7 @@ enum Step {
     Disconnect,
     Connect { expired: bool },
     Tick,
+    Hosts(Vec<usize>),
     Garbage(Vec<u8>),
 }
 
@@ -39,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Disconnect),
         2 => (0u8..4).prop_map(|n| Step::Connect { expired: n == 0 }),
         1 => Just(Step::Tick),
+        1 => proptest::collection::vec(0_usize..5, 0..4).prop_map(Step::Hosts),
         1 => proptest::collection::vec(any::<u8>(), 0..40).prop_map(Step::Garbage),
     ]
 }
@@ -118,6 +120,7 @@ impl Life {
             Step::Disconnect => self.rig.disconnect(),
             Step::Connect { expired } => self.connect(expired),
             Step::Tick => self.rig.tick(),
+            Step::Hosts(hosts) => self.rig.core.update_hosts(now, &hosts),
             Step::Garbage(bytes) => self.rig.core.received(now, Bytes::from(bytes)),
         }
         self.look();

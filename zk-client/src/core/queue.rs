@@ -112,6 +112,10 @@ impl Queue {
         self.flying.push_back(operation);
     }
 
+    pub(super) fn has_flying(&self) -> bool {
+        !self.flying.is_empty()
+    }
+
     /// The xid that is answered next.
     pub(super) fn due_xid(&self) -> Option<i32> {
         self.flying.front().map(|operation| operation.xid)

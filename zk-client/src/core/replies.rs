@@ -42,7 +42,7 @@ impl Core {
         if header.zxid > self.last_zxid {
             self.last_zxid = header.zxid;
         }
-        if self.closing.is_some_and(|closing| closing.op == operation.id) {
+        if self.closing.is_some_and(|closing| closing.op == Some(operation.id)) {
             return self.finish(SessionEnd::Closed);
         }
         let found = header.outcome.is_ok();
@@ -115,7 +115,7 @@ impl Core {
     /// The server has heard from us at this time or later.
     fn alive_since(&mut self, sent: Duration) {
         if let Some(session) = &mut self.session {
-            session.alive_from = session.alive_from.max(sent);
+            session.alive_from = session.alive_from.max(Some(sent));
         }
     }
 }

@@ -24,7 +24,7 @@ impl Core {
             Phase::Greeting { sent, .. } => sent.is_none(),
             Phase::Live(timers) => {
                 timers.ping_due()
-                    || self.queue.has_waiting()
+                    || (self.leaving.is_none() && self.queue.has_waiting())
                     || !self.auth_due.is_empty()
                     || !self.rearm_due.is_empty()
             }
@@ -51,7 +51,8 @@ impl Core {
             timers.ping_sent(now);
             put(out, XID_PING, OpCode::Ping, |_| {});
         }
-        while out.len() < enough && self.auth_due.is_empty() && self.rearm_due.is_empty() {
+        let open = self.auth_due.is_empty() && self.rearm_due.is_empty() && self.leaving.is_none();
+        while open && out.len() < enough {
             let Some(operation) = self.queue.next_waiting() else { break };
             self.transmit_operation(now, operation, out);
         }
@@ -60,6 +61,8 @@ impl Core {
         {
             timers.sent(now);
         }
+        // What waited may have been cancelled, and nothing was left to wait for.
+        self.depart(now);
     }
 
     /// Credentials, then watches: before any operation of a new connection.
