@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::hosts::ConnectString;
 use crate::limits::{FIRST_SESSION_DEFAULT, SESSION_TIMEOUT_DEFAULT};
 use crate::retry::RetryPolicy;
+use crate::sasl::SaslMechanism;
 
 /// Options of a [`Client`]. Made by [`Client::builder`].
 #[derive(Clone)]
@@ -29,6 +30,7 @@ pub struct Builder {
     seed: Option<u64>,
     retry: RetryPolicy,
     dialer: Option<Arc<dyn Dialer>>,
+    sasl: Option<Arc<dyn SaslMechanism>>,
 }
 
 impl Default for Builder {
@@ -43,6 +45,7 @@ impl Default for Builder {
             seed: None,
             retry: RetryPolicy::default(),
             dialer: None,
+            sasl: None,
         }
     }
 }
@@ -105,6 +108,12 @@ impl Builder {
         self
     }
 
+    /// Authenticates every connection with this mechanism, before anything else is sent on it: see [`crate::sasl`].
+    pub fn sasl(mut self, mechanism: impl SaslMechanism + 'static) -> Self {
+        self.sasl = Some(Arc::new(mechanism));
+        self
+    }
+
     /// Connects, and waits until the first session is established. `servers` is
     /// `host[:port][,host[:port]...][/chroot]`; an IPv6 address stands in brackets, the default port is 2181.
     /// Names are resolved at every attempt.
@@ -114,7 +123,7 @@ impl Builder {
     /// # Errors
     /// [`crate::ErrorKind::Config`] when the connect string or an option is not valid,
     /// [`crate::ErrorKind::Timeout`] when no session was established in time,
-    /// [`crate::ErrorKind::AuthFailed`] when the credentials were refused.
+    /// [`crate::ErrorKind::AuthFailed`] when the credentials or the SASL authentication were refused.
     ///
     /// # Cancellation
     /// Dropping the future stops everything it began.
@@ -127,12 +136,13 @@ impl Builder {
             read_only: self.read_only,
             expiry_is_terminal: self.expiry_is_terminal,
             frame_limit: self.frame_limit,
+            sasl: self.sasl.is_some(),
             credentials: self.credentials,
             retry: self.retry,
         };
         let seed = self.seed.unwrap_or_else(rand::random);
         let dialer = self.dialer.unwrap_or_else(|| Arc::new(TcpDialer::new()));
-        let client = Client::start(config, seed, Servers { hosts, dialer }, chroot);
+        let client = Client::start(config, seed, Servers { hosts, dialer, sasl: self.sasl }, chroot);
         client.first_session(self.connect_timeout).await?;
         Ok(client)
     }
@@ -150,6 +160,7 @@ impl fmt::Debug for Builder {
             .field("frame_limit", &self.frame_limit)
             .field("retry", &self.retry)
             .field("dialer", &self.dialer)
+            .field("sasl", &self.sasl.as_deref().map(SaslMechanism::name))
             .finish_non_exhaustive()
     }
 }

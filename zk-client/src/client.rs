@@ -92,10 +92,15 @@ impl Client {
         };
         outcome.map_err(|kind| {
             let error = Error::new(kind, "connect");
-            match kind {
-                ErrorKind::Timeout => {
+            let reason = self.0.line.last_drop();
+            match (kind, reason) {
+                (ErrorKind::Timeout, None) => {
                     error.with_detail(format_args!("no server established a session within {limit:?}"))
                 }
+                (ErrorKind::Timeout, Some(reason)) => error.with_detail(format_args!(
+                    "no server established a session within {limit:?}; last: {reason}"
+                )),
+                (ErrorKind::AuthFailed, Some(reason)) => error.with_detail(reason),
                 _ => error,
             }
         })

@@ -4,6 +4,7 @@
 //! and what an answer means is the core's.
 
 mod link;
+mod sasl;
 mod waiters;
 
 use bytes::{Buf as _, BytesMut};
@@ -21,21 +22,29 @@ use crate::connect::Dialer;
 use crate::core::{Core, DropReason, Output, SessionEnd};
 use crate::hosts::Host;
 use crate::limits::{INBOX_BATCH, SWEEP_AFTER, WRITE_BATCH_BYTES, WRITE_KEEP_BYTES};
+use crate::sasl::{SaslError, SaslMechanism};
 use crate::state::SessionState;
 use crate::submit::{Command, Line, Submission};
 use crate::watch::WatchLost;
 use link::{Link, Linked};
+use sasl::Authenticator;
 use waiters::Waiters;
 
-/// The servers by name, and the way to them.
+/// The servers by name, the way to them, and the way past their door.
 pub(crate) struct Servers {
     pub(crate) hosts: Vec<Host>,
     pub(crate) dialer: Arc<dyn Dialer>,
+    pub(crate) sasl: Option<Arc<dyn SaslMechanism>>,
 }
 
 pub(crate) struct Driver {
     core: Core,
     servers: Servers,
+    /// The server of the present connection, by its index.
+    server: usize,
+    authenticator: Option<Authenticator>,
+    /// Why the mechanism could not go on, for the core's [`DropReason::SaslFailed`].
+    sasl_failure: Option<SaslError>,
     frame_limit: usize,
     line: Arc<Line>,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -71,6 +80,9 @@ impl Driver {
         let origin = Instant::now();
         Self {
             core,
+            server: 0,
+            authenticator: servers.sasl.clone().map(Authenticator::new),
+            sasl_failure: None,
             servers,
             frame_limit,
             line,
@@ -111,6 +123,7 @@ impl Driver {
             let now = self.origin.elapsed();
             let mut moved = self.poll_inbox(cx, now);
             moved |= self.poll_link(cx, now);
+            moved |= self.poll_sasl(cx, now);
             moved |= self.poll_timer(cx, now);
             self.carry_out();
             self.admit(now);
@@ -213,6 +226,19 @@ impl Driver {
         true
     }
 
+    fn poll_sasl(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
+        let Some(authenticator) = &mut self.authenticator else { return false };
+        let Poll::Ready(step) = authenticator.poll(cx) else { return false };
+        match step {
+            Ok(step) => self.core.sasl_step(now, step),
+            Err(error) => {
+                self.sasl_failure = Some(error);
+                self.core.sasl_failed(now);
+            }
+        }
+        true
+    }
+
     /// Feeds the core whole frames. The limit is held against a frame's prefix, before there is room for more.
     fn read(&mut self, now: Duration) {
         loop {
@@ -243,6 +269,9 @@ impl Driver {
         self.link = Link::Down;
         self.input = BytesMut::new();
         self.output.clear();
+        if let Some(authenticator) = &mut self.authenticator {
+            authenticator.abandon();
+        }
         // Reads that were in flight wait again, and may have lost their callers meanwhile.
         self.sweep_due = true;
     }
@@ -317,10 +346,14 @@ impl Driver {
                 }),
                 Output::Connect { host } => self.dial(host),
                 Output::Disconnect { why } => {
-                    if why != DropReason::Ended {
-                        tracing::debug!(%why, "connection dropped");
-                    }
+                    self.explain(why);
                     self.unlink();
+                }
+                Output::Sasl { challenge } => {
+                    let server = self.servers.hosts.get(self.server);
+                    if let (Some(authenticator), Some(server)) = (&mut self.authenticator, server) {
+                        authenticator.ask(server.clone(), challenge);
+                    }
                 }
                 Output::State(state) => {
                     report(state);
@@ -331,7 +364,30 @@ impl Driver {
         }
     }
 
+    /// Says why a connection was dropped, and keeps it for whoever waits for the first session.
+    fn explain(&mut self, why: DropReason) {
+        let reason = match (why, self.sasl_failure.take()) {
+            (DropReason::Ended, _) => return,
+            (DropReason::SaslFailed, Some(error)) => {
+                let mechanism = self.servers.sasl.as_ref().map_or("", |mechanism| mechanism.name());
+                let reason = format!("SASL {mechanism}: {error}");
+                tracing::warn!(why = %reason, "connection dropped");
+                reason
+            }
+            (DropReason::SaslRefused { .. } | DropReason::SaslIgnored | DropReason::AuthDemanded, _) => {
+                tracing::warn!(%why, "connection dropped");
+                why.to_string()
+            }
+            _ => {
+                tracing::debug!(%why, "connection dropped");
+                why.to_string()
+            }
+        };
+        self.line.set_last_drop(reason);
+    }
+
     fn dial(&mut self, host: usize) {
+        self.server = host;
         let Some(host) = self.servers.hosts.get(host) else { return };
         tracing::debug!(server = %host, "connect");
         self.link = Link::dial(Arc::clone(&self.servers.dialer), host.clone());

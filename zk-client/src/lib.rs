@@ -22,6 +22,7 @@
 //! | `driver` | the one task that owns the connection |
 //! | `connect` | how it gets one: [`Dialer`], [`TcpDialer`] |
 //! | `submit`, `pending` | the line in front of the driver, and the future of one operation |
+//! | [`sasl`] | proving who the client is before anything else is sent |
 //! | [`hosts`] | the connect string, and the order in which servers are tried |
 //! | [`Watch`], [`SessionState`], [`Error`], [`retry`] | what an application sees |
 //! | [`limits`] | every bound, by name and with its unit |
@@ -31,6 +32,7 @@ pub mod hosts;
 pub mod limits;
 pub mod ops;
 pub mod retry;
+pub mod sasl;
 
 mod builder;
 mod chroot;

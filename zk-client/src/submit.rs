@@ -62,6 +62,7 @@ pub(crate) struct Line {
     parked: Mutex<Parked>,
     dropped: AtomicUsize,
     alive: Mutex<Option<(SessionId, Instant)>>,
+    last_drop: Mutex<Option<String>>,
     state: watch::Receiver<SessionState>,
 }
 
@@ -88,6 +89,7 @@ impl Line {
             parked: Mutex::default(),
             dropped: AtomicUsize::new(0),
             alive: Mutex::default(),
+            last_drop: Mutex::default(),
             state,
         }
     }
@@ -196,6 +198,15 @@ impl Line {
 
     pub(crate) fn alive(&self) -> Option<(SessionId, Instant)> {
         *self.alive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why the last connection that was given up was given up.
+    pub(crate) fn set_last_drop(&self, reason: String) {
+        *self.last_drop.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
+    pub(crate) fn last_drop(&self) -> Option<String> {
+        self.last_drop.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn state(&self) -> &watch::Receiver<SessionState> {

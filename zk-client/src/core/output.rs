@@ -1,6 +1,8 @@
 //! What the core asks of its shell, and tells it.
 
 use std::fmt;
+use zk_proto::ErrorCode;
+use zk_proto::ops::auth::Secret;
 
 use super::request::{Completion, OpId};
 use crate::state::SessionState;
@@ -19,6 +21,12 @@ pub enum Output {
     Disconnect {
         /// Why.
         why: DropReason,
+    },
+    /// Ask the mechanism for its next token, off this task, then call `sasl_step` or `sasl_failed`. When the
+    /// connection goes before that, forget about it.
+    Sasl {
+        /// What the server said; `None` at the beginning of an exchange, which is that of a new connection.
+        challenge: Option<Secret>,
     },
     /// An operation has ended.
     Complete(Completion),
@@ -71,6 +79,21 @@ pub enum DropReason {
     RearmRefused,
     /// The server would not open a session, or answered for another one.
     SessionRefused,
+    /// The mechanism could not go on; the shell knows why.
+    SaslFailed,
+    /// The SASL exchange was not complete in two thirds of the session timeout.
+    SaslTimeout,
+    /// The server broke the rules of the SASL exchange.
+    SaslProtocol,
+    /// The server refused the SASL exchange. `AuthFailed` and `SessionClosedRequireSaslAuth` are final.
+    SaslRefused {
+        /// With this code.
+        code: ErrorCode,
+    },
+    /// The server let the client in without having authenticated it. Final.
+    SaslIgnored,
+    /// The server demands an authentication that this client does not have.
+    AuthDemanded,
     /// The session has expired.
     Expired,
     /// The core has ended.
@@ -89,6 +112,17 @@ impl fmt::Display for DropReason {
             Self::FrameTooLarge => "frame above the limit",
             Self::RearmRefused => "watches were not armed again",
             Self::SessionRefused => "session refused",
+            Self::SaslFailed => "the SASL mechanism failed",
+            Self::SaslTimeout => "the SASL exchange took longer than two thirds of the session timeout",
+            Self::SaslProtocol => "the server broke the rules of the SASL exchange",
+            Self::SaslRefused { code } => {
+                return write!(f, "the server refused the SASL authentication: {code}");
+            }
+            Self::SaslIgnored => {
+                "the server goes on without SASL: it has none configured, or it refused the authentication and \
+                 zookeeper.allowSaslFailedClients is set there"
+            }
+            Self::AuthDemanded => "the server demands an authentication that this client does not have",
             Self::Expired => "session expired",
             Self::Ended => "client ended",
         })

@@ -61,7 +61,10 @@ impl Core {
     }
 
     fn establish(&mut self, now: Duration, info: SessionInfo) {
-        self.pacing.reset();
+        self.sasl_begin(now);
+        if !self.sasl.is_active() {
+            self.pacing.reset();
+        }
         self.phase = Phase::Live(Timers::start(now, info.timeout));
         self.auth_due = (0..self.credentials.len()).collect();
         let limit = REARM_BATCH_BYTES.min(self.config.frame_limit);
@@ -71,9 +74,10 @@ impl Core {
         self.announce();
     }
 
-    /// Says that the session is connected, once its credentials are taken.
+    /// Says that the session is connected, once its credentials are taken and SASL is through.
     pub(super) fn announce(&mut self) {
         if self.unannounced
+            && !self.sasl.is_active()
             && self.replays_flying == 0
             && let Some(info) = self.session()
         {
@@ -94,6 +98,7 @@ impl Core {
         let cap = self.session.as_ref().map_or(Duration::MAX, |session| session.info.timeout / 4);
         let delay = self.pacing.next_delay(cap, &mut self.rng);
         self.phase = Phase::Waiting { until: now + delay };
+        self.sasl.reset();
         self.auth_due.clear();
         self.rearm_due.clear();
         self.rearm_flying = 0;
@@ -155,6 +160,7 @@ impl Core {
             self.push(Output::Disconnect { why: DropReason::Ended });
         }
         self.session = None;
+        self.sasl.reset();
         let mut left: Vec<_> = self.auth_flying.drain(..).flatten().collect();
         left.extend(self.queue.take_flying());
         left.sort_by_key(|operation| operation.id);
