@@ -21,4 +21,4 @@ mod server;
 
 pub use find::{JavaVersion, Missing, Peers, or_skip, skipped};
 pub use run::{Finished, run};
-pub use server::{JavaServer, JavaServerOptions, free_port};
+pub use server::{Extra, JavaServer, JavaServerOptions, free_port};
