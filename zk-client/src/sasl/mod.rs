@@ -35,13 +35,18 @@
 //! |---|---|
 //! | `mechanism` | the traits [`SaslMechanism`] and [`SaslExchange`], a step, an error |
 //! | `digest_md5` | `DigestMd5` (feature `sasl-digest-md5`) |
+//! | `gssapi` | `Gssapi` (feature `gssapi`) |
 
 mod mechanism;
 
 #[cfg(feature = "sasl-digest-md5")]
 mod digest_md5;
+#[cfg(feature = "gssapi")]
+mod gssapi;
 
 pub use mechanism::{SaslError, SaslExchange, SaslMechanism, SaslStep};
 
 #[cfg(feature = "sasl-digest-md5")]
 pub use digest_md5::DigestMd5;
+#[cfg(feature = "gssapi")]
+pub use gssapi::Gssapi;
