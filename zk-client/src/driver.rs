@@ -367,7 +367,8 @@ impl Driver {
     /// Says why a connection was dropped, and keeps it for whoever waits for the first session.
     fn explain(&mut self, why: DropReason) {
         let reason = match (why, self.sasl_failure.take()) {
-            (DropReason::Ended, _) => return,
+            // What ended the client is told by its state: an older reason would mislead.
+            (DropReason::Ended, _) => return self.line.set_last_drop(None),
             (DropReason::SaslFailed, Some(error)) => {
                 let mechanism = self.servers.sasl.as_ref().map_or("", |mechanism| mechanism.name());
                 let reason = format!("SASL {mechanism}: {error}");
@@ -383,7 +384,7 @@ impl Driver {
                 why.to_string()
             }
         };
-        self.line.set_last_drop(reason);
+        self.line.set_last_drop(Some(reason));
     }
 
     fn dial(&mut self, host: usize) {

@@ -201,8 +201,8 @@ impl Line {
     }
 
     /// Why the last connection that was given up was given up.
-    pub(crate) fn set_last_drop(&self, reason: String) {
-        *self.last_drop.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    pub(crate) fn set_last_drop(&self, reason: Option<String>) {
+        *self.last_drop.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
     pub(crate) fn last_drop(&self) -> Option<String> {

@@ -17,7 +17,8 @@ use crate::hosts::Host;
 /// Client and server prove themselves to each other. The resulting id is `sasl:<principal>`, of which the server's
 /// `kerberos.removeHostFromPrincipal`, `kerberos.removeRealmFromPrincipal` and `auth_to_local` rules may have cut
 /// something. No security layer is negotiated: what follows is as open as the connection, so use TLS where that
-/// matters.
+/// matters. Where a server is set to let in whom it could not authenticate (`zookeeper.allowSaslFailedClients`), its
+/// refusal of the very last token looks like its consent: there, ask whether the id is the expected one.
 ///
 /// # Whose ticket
 /// Whatever the platform's Kerberos library finds: the default credential cache (`kinit`, `KRB5CCNAME`), or with MIT

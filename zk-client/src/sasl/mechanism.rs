@@ -12,7 +12,7 @@ use crate::hosts::Host;
 ///
 /// Both methods, and those of the [`SaslExchange`], are called on a thread where blocking is allowed, one call at a
 /// time for each client. A call cannot be interrupted: when its connection is lost meanwhile, what it returns is
-/// thrown away, and the next exchange begins when it has returned.
+/// thrown away, and the next exchange begins when it has returned. A tokio runtime that shuts down waits for it.
 ///
 /// ```
 /// use zk_client::sasl::{SaslError, SaslExchange, SaslMechanism, SaslStep};

@@ -7,8 +7,8 @@
 //! # What it is good for
 //! The connection gets the id `sasl:<name>`: the user name with DIGEST-MD5; with Kerberos the client's principal, from
 //! which the server's rules may have cut realm and host. [`Acl::creator`](crate::Acl::creator) makes a node that only
-//! this id may use, and `Acl { id: AuthId { scheme: "sasl", id: "bob" }, .. }` names another one. Reconnected, the same
-//! mechanism gives the same id.
+//! this id may use; an [`AuthId`](crate::AuthId) of scheme `sasl` names somebody else. The same mechanism gives the
+//! same id on every connection.
 //!
 //! # What the server needs
 //! In `zoo.cfg`: `authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider`; to let nobody in without
