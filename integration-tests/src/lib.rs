@@ -7,11 +7,13 @@
 //! | [`tls_relay`], [`certificates`] | TLS in front of a server without it; certificates for that |
 //! | [`targets`], [`scenarios!`], [`session_killer`] | the servers a scenario runs against; ending a session on any of them |
 //! | [`sim`] | server, clients and locks as pure cores in one thread, under faults drawn from a seed |
+//! | [`kdc`] | a Kerberos realm of a test's own |
 //! | [`critical_section`] | the overlap detector that holders of a lock write to |
 //! | [`process`] | what the kernel says of a process: memory, CPU time |
 
 pub mod certificates;
 pub mod critical_section;
+pub mod kdc;
 pub mod our_server;
 pub mod peers;
 pub mod process;

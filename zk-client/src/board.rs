@@ -87,11 +87,16 @@ impl Board {
         shown.reasons.push_back((host.clone(), reason));
     }
 
-    /// `; last: zk2:2181: connection refused; zk1:2181: ...`, the latest first; nothing when nothing has failed.
+    /// The client's end is told by its state: older reasons would mislead.
+    pub(crate) fn forget_failures(&self) {
+        self.lock().reasons.clear();
+    }
+
+    /// `zk2:2181: connection refused; zk1:2181: ...`, the latest first; nothing when nothing has failed.
     pub(crate) fn reasons(&self) -> String {
         let mut text = String::new();
         for (host, reason) in self.lock().reasons.iter().rev() {
-            let lead = if text.is_empty() { "; last: " } else { "; " };
+            let lead = if text.is_empty() { "" } else { "; " };
             let _ = write!(text, "{lead}{host}: {reason}");
         }
         text
@@ -117,7 +122,7 @@ mod tests {
         board.failed(&host(1), "refused".into());
         board.failed(&host(2), "silent".into());
         board.failed(&host(1), "closed".into());
-        assert_eq!(board.reasons(), "; last: zk:1: closed; zk:2: silent");
+        assert_eq!(board.reasons(), "zk:1: closed; zk:2: silent");
         for port in 3..100 {
             board.failed(&host(port), "refused".into());
         }

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::hosts::ConnectString;
 use crate::limits::{FIRST_SESSION_DEFAULT, SESSION_TIMEOUT_DEFAULT};
 use crate::retry::RetryPolicy;
+use crate::sasl::SaslMechanism;
 use crate::ticket::SessionTicket;
 
 /// Options of a [`Client`]. Made by [`Client::builder`].
@@ -34,6 +35,7 @@ pub struct Builder {
     tls: Option<crate::tls::Tls>,
     resume: Option<SessionTicket>,
     follow_ensemble: bool,
+    sasl: Option<Arc<dyn SaslMechanism>>,
 }
 
 impl Default for Builder {
@@ -52,6 +54,7 @@ impl Default for Builder {
             tls: None,
             resume: None,
             follow_ensemble: false,
+            sasl: None,
         }
     }
 }
@@ -167,6 +170,12 @@ impl Builder {
         self
     }
 
+    /// Authenticates every connection with this mechanism, before anything else is sent on it: see [`crate::sasl`].
+    pub fn sasl(mut self, mechanism: impl SaslMechanism + 'static) -> Self {
+        self.sasl = Some(Arc::new(mechanism));
+        self
+    }
+
     /// Connects, and waits until the first session is established. `servers` is
     /// `host[:port][,host[:port]...][/chroot]`; an IPv6 address stands in brackets, the default port is 2181.
     /// Names are resolved at every attempt.
@@ -177,7 +186,7 @@ impl Builder {
     /// [`crate::ErrorKind::Config`] when the connect string or an option is not valid,
     /// [`crate::ErrorKind::Timeout`] when no session was established in time, with the last failure of each server,
     /// [`crate::ErrorKind::SessionExpired`] when a session to be carried on is gone and expiry is terminal,
-    /// [`crate::ErrorKind::AuthFailed`] when the credentials were refused.
+    /// [`crate::ErrorKind::AuthFailed`] when the credentials or the SASL authentication were refused.
     ///
     /// # Cancellation
     /// Dropping the future stops everything it began.
@@ -191,6 +200,7 @@ impl Builder {
             read_only: self.read_only,
             expiry_is_terminal: self.expiry_is_terminal,
             frame_limit: self.frame_limit,
+            sasl: self.sasl.is_some(),
             credentials: self.credentials,
             retry: self.retry,
         };
@@ -199,7 +209,7 @@ impl Builder {
         if let Some(ticket) = &self.resume {
             core.resume(ticket);
         }
-        let servers = Servers::new(hosts, dialer);
+        let servers = Servers::new(hosts, dialer, self.sasl);
         let client = Client::start(core, self.frame_limit, servers, chroot, self.follow_ensemble);
         client.first_session(self.connect_timeout).await?;
         Ok(client)
@@ -218,8 +228,7 @@ impl fmt::Debug for Builder {
             .field("frame_limit", &self.frame_limit)
             .field("retry", &self.retry)
             .field("dialer", &self.dialer)
-            .field("resume", &self.resume)
-            .field("follow_ensemble", &self.follow_ensemble)
+            .field("sasl", &self.sasl.as_deref().map(SaslMechanism::name))
             .finish_non_exhaustive()
     }
 }

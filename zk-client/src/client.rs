@@ -106,13 +106,15 @@ impl Client {
         };
         outcome.map_err(|kind| {
             let error = Error::new(kind, "connect");
+            let reasons = self.0.board.reasons();
             match kind {
-                ErrorKind::Timeout => {
-                    let reasons = self.0.board.reasons();
-                    error.with_detail(format_args!(
-                        "no server established a session within {limit:?}{reasons}"
-                    ))
+                ErrorKind::Timeout if reasons.is_empty() => {
+                    error.with_detail(format_args!("no server established a session within {limit:?}"))
                 }
+                ErrorKind::Timeout => error.with_detail(format_args!(
+                    "no server established a session within {limit:?}; last: {reasons}"
+                )),
+                ErrorKind::AuthFailed if !reasons.is_empty() => error.with_detail(reasons),
                 _ => error,
             }
         })

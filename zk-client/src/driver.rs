@@ -5,6 +5,7 @@
 
 mod link;
 mod probe;
+mod sasl;
 mod servers;
 mod waiters;
 
@@ -21,16 +22,21 @@ use zk_proto::frame;
 
 use crate::core::{Core, DropReason, Output, SessionEnd};
 use crate::limits::{INBOX_BATCH, SWEEP_AFTER, WRITE_BATCH_BYTES, WRITE_KEEP_BYTES};
+use crate::sasl::SaslError;
 use crate::state::SessionState;
 use crate::submit::{Command, Line, Submission};
 use crate::watch::WatchLost;
 use link::{Link, Linked};
+use sasl::Authenticator;
 pub(crate) use servers::Servers;
 use waiters::Waiters;
 
 pub(crate) struct Driver {
     core: Core,
     servers: Servers,
+    authenticator: Option<Authenticator>,
+    /// Why the mechanism could not go on, for the core's [`DropReason::SaslFailed`].
+    sasl_failure: Option<SaslError>,
     frame_limit: usize,
     line: Arc<Line>,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -66,6 +72,8 @@ impl Driver {
         let origin = Instant::now();
         Self {
             core,
+            authenticator: servers.mechanism().map(Authenticator::new),
+            sasl_failure: None,
             servers,
             frame_limit,
             line,
@@ -107,6 +115,7 @@ impl Driver {
             let mut moved = self.poll_inbox(cx, now);
             moved |= self.poll_link(cx, now);
             moved |= self.poll_probe(cx, now);
+            moved |= self.poll_sasl(cx, now);
             moved |= self.poll_timer(cx, now);
             self.carry_out();
             self.admit(now);
@@ -210,6 +219,19 @@ impl Driver {
         true
     }
 
+    fn poll_sasl(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
+        let Some(authenticator) = &mut self.authenticator else { return false };
+        let Poll::Ready(step) = authenticator.poll(cx) else { return false };
+        match step {
+            Ok(step) => self.core.sasl_step(now, step),
+            Err(error) => {
+                self.sasl_failure = Some(error);
+                self.core.sasl_failed(now);
+            }
+        }
+        true
+    }
+
     /// Feeds the core whole frames. The limit is held against a frame's prefix, before there is room for more.
     fn read(&mut self, now: Duration) {
         loop {
@@ -242,6 +264,9 @@ impl Driver {
         self.link = Link::Down;
         self.input = BytesMut::new();
         self.output.clear();
+        if let Some(authenticator) = &mut self.authenticator {
+            authenticator.abandon();
+        }
         // Reads that were in flight wait again, and may have lost their callers meanwhile.
         self.sweep_due = true;
     }
@@ -316,11 +341,15 @@ impl Driver {
                 Output::Connect { host } => self.dial(host),
                 Output::Probe { host } => self.ask(host),
                 Output::Disconnect { why } => {
-                    if why != DropReason::Ended {
-                        tracing::debug!(%why, "connection dropped");
-                    }
-                    self.note_drop(why);
+                    self.explain(why);
                     self.unlink();
+                }
+                Output::Sasl { challenge } => {
+                    if let (Some(authenticator), Some(server)) =
+                        (&mut self.authenticator, self.servers.target())
+                    {
+                        authenticator.ask(server.clone(), challenge);
+                    }
                 }
                 Output::State(state) => {
                     report(state);
@@ -331,6 +360,27 @@ impl Driver {
                 Output::Stopped => self.stopped = true,
             }
         }
+    }
+
+    /// Says why a connection was dropped, and keeps it for whoever waits for the first session.
+    fn explain(&mut self, why: DropReason) {
+        let reason = match (why, self.sasl_failure.take()) {
+            (DropReason::SaslFailed, Some(error)) => {
+                let mechanism = self.servers.mechanism();
+                let name = mechanism.as_ref().map_or("", |mechanism| mechanism.name());
+                format!("SASL {name}: {error}")
+            }
+            _ => why.to_string(),
+        };
+        match why {
+            DropReason::Ended => {}
+            DropReason::SaslFailed
+            | DropReason::SaslRefused { .. }
+            | DropReason::SaslIgnored
+            | DropReason::AuthDemanded => tracing::warn!(why = %reason, "connection dropped"),
+            _ => tracing::debug!(why = %reason, "connection dropped"),
+        }
+        self.note_drop(why, reason);
     }
 
     /// Before answers are handed out: who holds an answer finds a deadline that counts it.

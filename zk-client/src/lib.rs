@@ -25,6 +25,7 @@
 //! | `submit`, `pending` | the line in front of the driver, and the future of one operation |
 //! | [`hosts`], [`EnsembleConfig`] | the servers, the order in which they are tried, who moves when they change |
 //! | [`SessionTicket`] | a session handed over to another client |
+//! | [`sasl`] | proving who the client is before anything else is sent |
 //! | `board` | what the driver shows besides the state |
 //! | [`Watch`], [`SessionState`], [`Error`], [`retry`] | what an application sees |
 //! | [`limits`] | every bound, by name and with its unit |
@@ -34,6 +35,7 @@ pub mod hosts;
 pub mod limits;
 pub mod ops;
 pub mod retry;
+pub mod sasl;
 #[cfg(feature = "tls")]
 pub mod tls;
 

@@ -40,6 +40,12 @@ pub const DIAL_MIN: Duration = Duration::from_millis(500);
 /// Most time given to one host to accept the connection.
 pub const DIAL_MAX: Duration = Duration::from_secs(10);
 
+/// Largest SASL token sent or accepted, in bytes: the largest Kerberos ticket that Active Directory makes.
+pub const SASL_TOKEN_BYTES_MAX: usize = 64 * 1024;
+
+/// Challenges of a server in one SASL exchange. DIGEST-MD5 needs 2, GSSAPI 3.
+pub const SASL_ROUNDS_MAX: usize = 16;
+
 /// Most time a graceful close waits for its answer.
 pub const CLOSE_MAX: Duration = Duration::from_secs(2);
 

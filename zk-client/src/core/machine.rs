@@ -14,6 +14,7 @@ use super::output::{DropReason, Output, SessionEnd};
 use super::probe::Search;
 use super::queue::{Operation, Queue};
 use super::request::{Completion, Failure, OpId, Reply, Request};
+use super::sasl::Sasl;
 use super::servers::Leaving;
 use super::timers::Timers;
 use super::watches::Watches;
@@ -42,6 +43,8 @@ pub struct Core {
     pub(super) last_zxid: Zxid,
     pub(super) queue: Queue,
     pub(super) watches: Watches,
+    /// Until it is complete nothing else is sent, and the session is not announced.
+    pub(super) sasl: Sasl,
     pub(super) credentials: Vec<Credentials>,
     /// Auth packets sent and not answered: the operation that asked, or none for a replay.
     pub(super) auth_flying: VecDeque<Option<Operation>>,
@@ -114,6 +117,7 @@ impl Core {
             last_zxid: Zxid::ZERO,
             queue: Queue::default(),
             watches: Watches::default(),
+            sasl: Sasl::default(),
             credentials: config.credentials.clone(),
             auth_flying: VecDeque::new(),
             auth_due: VecDeque::new(),
@@ -184,6 +188,9 @@ impl Core {
             Phase::Dialing { until } | Phase::Greeting { until, .. } if now >= *until => {
                 self.drop_connection(now, DropReason::ConnectTimeout);
             }
+            Phase::Live(_) if self.sasl.deadline().is_some_and(|until| now >= until) => {
+                self.drop_connection(now, DropReason::SaslTimeout);
+            }
             Phase::Live(_) if silent => self.drop_connection(now, DropReason::Silent),
             _ => {}
         }
@@ -221,7 +228,9 @@ impl Core {
     pub fn deadline(&self) -> Option<Duration> {
         let phase = match &self.phase {
             Phase::Waiting { until } | Phase::Dialing { until } | Phase::Greeting { until, .. } => *until,
-            Phase::Live(timers) => timers.deadline(),
+            Phase::Live(timers) => {
+                self.sasl.deadline().map_or(timers.deadline(), |sasl| sasl.min(timers.deadline()))
+            }
             Phase::Over(_) => return None,
         };
         let others = [

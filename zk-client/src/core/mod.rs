@@ -9,6 +9,8 @@
 //! - [`Core::tick`] when [`Core::deadline`] has come (at once, at the start);
 //! - [`Core::connected`], [`Core::received`] (one frame, without its prefix), [`Core::disconnected`] as the
 //!   connection goes;
+//! - [`Core::sasl_step`] or [`Core::sasl_failed`] when the mechanism has answered [`Output::Sasl`], unless the
+//!   connection is gone by then;
 //! - after each of these it takes all of [`Core::poll_output`], then, while connected and able to write,
 //!   [`Core::transmit`].
 //!
@@ -20,6 +22,7 @@
 //! | `machine` | the state, the inputs, the phases of a connection |
 //! | `session` | handshake, establishment, suspension, expiry, the end |
 //! | `replies` | frames from the server: replies in order, the special xids, events |
+//! | `sasl` | the exchange between the handshake and everything else |
 //! | `transmit` | bytes to the server: handshake, credentials, re-arming, ping, operations |
 //! | `queue` | operations waiting and in flight, in order |
 //! | `watches` | registered interests, what an event frees, re-arming in batches |
@@ -38,6 +41,7 @@ mod queue;
 mod replay;
 mod replies;
 mod request;
+mod sasl;
 mod servers;
 mod session;
 mod timers;
@@ -46,6 +50,8 @@ mod watches;
 
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod sasl_scenarios;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]

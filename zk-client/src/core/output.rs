@@ -2,6 +2,7 @@
 
 use std::fmt;
 use zk_proto::ErrorCode;
+use zk_proto::ops::auth::Secret;
 
 use super::request::{Completion, OpId};
 use crate::state::SessionState;
@@ -27,6 +28,12 @@ pub enum Output {
     Disconnect {
         /// Why.
         why: DropReason,
+    },
+    /// Ask the mechanism for its next token, off this task, then call `sasl_step` or `sasl_failed`. When the
+    /// connection goes before that, forget about it.
+    Sasl {
+        /// What the server said; `None` at the beginning of an exchange, which is that of a new connection.
+        challenge: Option<Secret>,
     },
     /// An operation has ended.
     Complete(Completion),
@@ -87,6 +94,21 @@ pub enum DropReason {
     WritableFound,
     /// The server answered the handshake with an error.
     Refused(ErrorCode),
+    /// The mechanism could not go on; the shell knows why.
+    SaslFailed,
+    /// The SASL exchange was not complete in two thirds of the session timeout.
+    SaslTimeout,
+    /// The server broke the rules of the SASL exchange.
+    SaslProtocol,
+    /// The server refused the SASL exchange. `AuthFailed` and `SessionClosedRequireSaslAuth` are final.
+    SaslRefused {
+        /// With this code.
+        code: ErrorCode,
+    },
+    /// The server let the client in without having authenticated it. Final.
+    SaslIgnored,
+    /// The server demands an authentication that this client does not have.
+    AuthDemanded,
     /// The session has expired.
     Expired,
     /// The core has ended.
@@ -108,6 +130,17 @@ impl fmt::Display for DropReason {
             Self::Rebalanced => "left for another server of the new list",
             Self::WritableFound => "left for a writable server",
             Self::Refused(code) => return write!(f, "session refused: {code}"),
+            Self::SaslFailed => "the SASL mechanism failed",
+            Self::SaslTimeout => "the SASL exchange took longer than two thirds of the session timeout",
+            Self::SaslProtocol => "the server broke the rules of the SASL exchange",
+            Self::SaslRefused { code } => {
+                return write!(f, "the server refused the SASL authentication: {code}");
+            }
+            Self::SaslIgnored => {
+                "the server goes on without SASL: it has none configured, or it refused the authentication and \
+                 zookeeper.allowSaslFailedClients is set there"
+            }
+            Self::AuthDemanded => "the server demands an authentication that this client does not have",
             Self::Expired => "session expired",
             Self::Ended => "client ended",
         })

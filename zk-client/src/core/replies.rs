@@ -21,11 +21,15 @@ impl Core {
         let Ok(header) = reader.read::<ReplyHeader>() else {
             return self.drop_connection(now, DropReason::Malformed);
         };
+        if header.outcome == Err(ErrorCode::SessionClosedRequireSaslAuth) && !self.sasl.is_active() {
+            return self.auth_demanded(now, header);
+        }
         match header.xid {
             XID_NOTIFICATION => self.notified(now, header.zxid, &mut reader),
             XID_PING => self.ponged(),
             XID_AUTH => self.authenticated(header),
             XID_SET_WATCHES => self.rearmed(now, header),
+            _ if self.sasl.is_active() => self.sasl_replied(now, header, &mut reader),
             _ => self.answered(now, header, reader),
         }
     }

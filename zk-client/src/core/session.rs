@@ -67,9 +67,11 @@ impl Core {
     }
 
     fn establish(&mut self, now: Duration, info: SessionInfo) {
-        self.pacing.reset();
-        self.order.settle();
         self.home = self.host;
+        self.sasl_begin(now);
+        if !self.sasl.is_active() {
+            self.settle();
+        }
         self.search = info.read_only.then(|| Search::start(now, &mut self.rng));
         self.phase = Phase::Live(Timers::start(now, info.timeout));
         self.auth_due = (0..self.credentials.len()).collect();
@@ -80,9 +82,17 @@ impl Core {
         self.announce();
     }
 
-    /// Says that the session is connected, once its credentials are taken.
+    /// This server takes us: the next search begins anew. Not before SASL is through, or servers that refuse it
+    /// would be asked without pause.
+    pub(super) fn settle(&mut self) {
+        self.pacing.reset();
+        self.order.settle();
+    }
+
+    /// Says that the session is connected, once its credentials are taken and SASL is through.
     pub(super) fn announce(&mut self) {
         if self.unannounced
+            && !self.sasl.is_active()
             && self.replays_flying == 0
             && let Some(info) = self.session()
         {
@@ -103,6 +113,8 @@ impl Core {
         self.phase = Phase::Waiting { until: now + self.pace() };
         self.leaving = None;
         self.search = None;
+        let refused = self.sasl.is_active();
+        self.sasl.reset();
         self.auth_due.clear();
         self.rearm_due.clear();
         self.rearm_flying = 0;
@@ -132,6 +144,10 @@ impl Core {
             self.finish(SessionEnd::Closed);
         }
         self.detach_if_done();
+        if refused && !self.is_over() {
+            // Nothing could be sent, no more than on an attempt that did not come to a session.
+            self.close_attempt_failed();
+        }
     }
 
     /// The server has ended the session. What was sent in it or is pinned to it fails; the rest waits for the
@@ -171,6 +187,7 @@ impl Core {
         self.session = None;
         self.leaving = None;
         self.search = None;
+        self.sasl.reset();
         let mut left: Vec<_> = self.auth_flying.drain(..).flatten().collect();
         left.extend(self.queue.take_flying());
         left.sort_by_key(|operation| operation.id);

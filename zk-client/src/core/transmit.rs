@@ -1,4 +1,4 @@
-//! Bytes to the server: the handshake, then credentials, re-arming, a ping that is due, and operations in order.
+//! Bytes to the server: the handshake, then SASL, credentials, re-arming, a ping that is due, and operations in order.
 //!
 //! What has been written here counts as sent. Nothing is written ahead of what the shell asks for, so an operation
 //! can be cancelled until the connection is ready for it.
@@ -22,6 +22,7 @@ impl Core {
     pub fn wants_transmit(&self) -> bool {
         match &self.phase {
             Phase::Greeting { sent, .. } => sent.is_none(),
+            Phase::Live(_) if self.sasl.is_active() => self.sasl.wants_transmit(),
             Phase::Live(timers) => {
                 timers.ping_due()
                     || (self.leaving.is_none() && self.queue.has_waiting())
@@ -42,6 +43,9 @@ impl Core {
         }
         if !matches!(self.phase, Phase::Live(_)) {
             return;
+        }
+        if self.sasl.is_active() {
+            return self.transmit_sasl(out);
         }
         let before = out.len();
         self.transmit_prelude(out, enough);

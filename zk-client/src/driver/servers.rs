@@ -14,13 +14,15 @@ use crate::board::Board;
 use crate::connect::Dialer;
 use crate::core::DropReason;
 use crate::hosts::{Directory, Host};
+use crate::sasl::SaslMechanism;
 use crate::state::SessionState;
 use crate::ticket::SessionTicket;
 
-/// The servers by name, and the way to them.
+/// The servers by name, the way to them, and the way past their door.
 pub(crate) struct Servers {
     directory: Directory,
     dialer: Arc<dyn Dialer>,
+    sasl: Option<Arc<dyn SaslMechanism>>,
     board: Arc<Board>,
     /// The server of the connection, or of the attempt at one.
     target: Option<usize>,
@@ -30,22 +32,30 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    pub(crate) fn new(hosts: Vec<Host>, dialer: Arc<dyn Dialer>) -> Self {
+    pub(crate) fn new(
+        hosts: Vec<Host>,
+        dialer: Arc<dyn Dialer>,
+        sasl: Option<Arc<dyn SaslMechanism>>,
+    ) -> Self {
         let board = Arc::new(Board::default());
         board.set_hosts(hosts.clone());
         let directory = Directory::new(hosts);
-        Self { directory, dialer, board, target: None, probe: Probe::default(), last_zxid: Zxid::ZERO }
+        Self { directory, dialer, sasl, board, target: None, probe: Probe::default(), last_zxid: Zxid::ZERO }
     }
 
     pub(crate) fn board(&self) -> Arc<Board> {
         Arc::clone(&self.board)
     }
 
+    pub(super) fn mechanism(&self) -> Option<Arc<dyn SaslMechanism>> {
+        self.sasl.clone()
+    }
+
     pub(super) fn detach(&self, ticket: SessionTicket) {
         self.board.detach(ticket);
     }
 
-    fn target(&self) -> Option<&Host> {
+    pub(super) fn target(&self) -> Option<&Host> {
         self.directory.get(self.target?)
     }
 }
@@ -80,7 +90,9 @@ impl Driver {
     /// The connection has failed by itself. To be called while it is still known in which state it was.
     pub(super) fn note_failure(&self, error: &io::Error) {
         let Some(host) = self.servers.target() else { return };
-        let closed = matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset);
+        // An error that tells more than its kind, as those of TLS do, is not to be said in other words.
+        let closed = matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset)
+            && error.get_ref().is_none();
         let reason = if closed && matches!(self.link, Link::Up(_)) && self.servers.board.server().is_none() {
             // What a server does that is behind, has no quorum, or has too many connections from here.
             "closed the connection instead of opening a session".to_owned()
@@ -91,11 +103,12 @@ impl Driver {
         self.servers.board.failed(host, reason);
     }
 
-    /// The core has dropped the connection.
-    pub(super) fn note_drop(&self, why: DropReason) {
+    /// The core has dropped the connection; `reason` says why in more words.
+    pub(super) fn note_drop(&self, why: DropReason, reason: String) {
         match (why, self.servers.target()) {
-            (DropReason::Ended | DropReason::Rebalanced | DropReason::WritableFound, _) | (_, None) => {}
-            (why, Some(host)) => self.servers.board.failed(host, why.to_string()),
+            (DropReason::Ended, _) => self.servers.board.forget_failures(),
+            (DropReason::Rebalanced | DropReason::WritableFound, _) | (_, None) => {}
+            (_, Some(host)) => self.servers.board.failed(host, reason),
         }
     }
 
