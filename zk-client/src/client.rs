@@ -12,12 +12,13 @@ use zk_proto::{Acl, SessionId};
 
 use crate::builder::Builder;
 use crate::chroot::Chroot;
-use crate::core::{Config, Core, Request};
+use crate::core::{Config, Core, Request, Terms};
 use crate::driver::Driver;
 use crate::error::{Error, ErrorKind};
 use crate::hosts::Host;
 use crate::ops::{
-    AddAuth, Create, Delete, Draft, Exists, Get, GetAcl, GetChildren, Set, SetAcl, Sync, Transaction,
+    AddAuth, Create, Delete, Draft, Exists, Get, GetAcl, GetAllChildrenNumber, GetChildren, GetConfig,
+    GetEphemerals, MultiRead, Reconfig, Set, SetAcl, Sync, Transaction, WhoAmI,
 };
 use crate::state::SessionState;
 use crate::submit::{Command, Line, Ticket};
@@ -106,8 +107,8 @@ impl Client {
         &self.0.chroot
     }
 
-    pub(crate) fn submit(&self, request: Request, session: Option<SessionId>) -> Ticket {
-        self.0.line.submit(&self.0.inbox, request, session)
+    pub(crate) fn submit(&self, request: Request, terms: Terms) -> Ticket {
+        self.0.line.submit(&self.0.inbox, request, terms)
     }
 
     /// Creates a node; see [`Create`] for its modes. Answers with the path and the stat.
@@ -165,6 +166,37 @@ impl Client {
     /// Several writes, applied all together or not at all.
     pub fn transaction(&self) -> Transaction<'_> {
         Transaction::new(Draft::new(self, "transaction"))
+    }
+
+    /// Several reads in one request, each for itself.
+    pub fn multi_read(&self) -> MultiRead<'_> {
+        MultiRead::new(Draft::new(self, "multi_read"))
+    }
+
+    /// Counts all nodes below one, at any depth.
+    pub fn get_all_children_number(&self, path: impl Into<String>) -> GetAllChildrenNumber<'_> {
+        GetAllChildrenNumber::new(Draft::new(self, "get_all_children_number"), path.into())
+    }
+
+    /// Lists this session's ephemeral nodes whose paths begin with `prefix`, which need not end where a name ends;
+    /// `/` is all of them (within the chroot).
+    pub fn get_ephemerals(&self, prefix: impl Into<String>) -> GetEphemerals<'_> {
+        GetEphemerals::new(Draft::new(self, "get_ephemerals"), prefix.into())
+    }
+
+    /// Asks as whom the server knows this client's connection.
+    pub fn who_am_i(&self) -> WhoAmI<'_> {
+        WhoAmI::new(Draft::new(self, "who_am_i"))
+    }
+
+    /// Reads the configuration of the ensemble, whatever the chroot.
+    pub fn get_config(&self) -> GetConfig<'_> {
+        GetConfig::new(Draft::new(self, "get_config"))
+    }
+
+    /// Changes who is in the ensemble.
+    pub fn reconfig(&self) -> Reconfig<'_> {
+        Reconfig::new(Draft::new(self, "reconfig").absolute())
     }
 
     /// The session's state and its changes. A slow receiver sees the latest state only.

@@ -21,11 +21,13 @@
 //! | [`core`] | the pure session machine: what is pending, what is watched, timers, what to replay |
 //! | `driver`, `connect` | the one task that owns the socket, and how it gets one |
 //! | `submit`, `pending` | the line in front of the driver, and the future of one operation |
+//! | [`ensemble`] | the configuration of an ensemble, as its servers write it |
 //! | [`hosts`] | the connect string, and the order in which servers are tried |
 //! | [`Watch`], [`SessionState`], [`Error`], [`retry`] | what an application sees |
 //! | [`limits`] | every bound, by name and with its unit |
 
 pub mod core;
+pub mod ensemble;
 pub mod hosts;
 pub mod limits;
 pub mod ops;
@@ -45,7 +47,7 @@ mod watch;
 pub use builder::Builder;
 pub use client::Client;
 pub use error::{Error, ErrorKind};
-pub use ops::{Children, Created, Node, TransactionResult};
+pub use ops::{Children, ClientInfo, ConfigNode, Created, Node, ReadResult, TransactionResult};
 pub use pending::Pending;
 pub use retry::RetryPolicy;
 pub use state::{SessionInfo, SessionState};

@@ -12,7 +12,7 @@ use zk_proto::{SessionId, Zxid};
 use super::config::{Config, Credentials};
 use super::output::{DropReason, Output, SessionEnd};
 use super::queue::{Operation, Queue};
-use super::request::{Completion, Failure, OpId, Reply, Request};
+use super::request::{Completion, Failure, OpId, Reply, Request, Terms};
 use super::timers::Timers;
 use super::watches::Watches;
 use crate::hosts::Order;
@@ -112,16 +112,21 @@ impl Core {
 
     /// Takes an operation in at the end of the queue. With `session`, it is sent in that session or fails. Ends
     /// in exactly one [`Output::Complete`] unless [`Core::cancel`] takes it out.
-    pub fn submit(&mut self, _now: Duration, request: Request, session: Option<SessionId>) -> OpId {
+    pub fn submit(&mut self, now: Duration, request: Request, session: Option<SessionId>) -> OpId {
+        self.submit_on(now, request, Terms::in_session(session))
+    }
+
+    /// As [`Core::submit`], with all that may be said of an operation.
+    pub fn submit_on(&mut self, _now: Duration, request: Request, terms: Terms) -> OpId {
         let ended = match self.phase {
             Phase::Over(SessionEnd::Expired) => Some(Failure::SessionExpired { sent: false }),
             Phase::Over(SessionEnd::AuthFailed) => Some(Failure::AuthFailed { sent: false }),
             Phase::Over(SessionEnd::Closed) => Some(Failure::Closed { sent: false }),
             _ if self.closing.is_some() => Some(Failure::Closed { sent: false }),
-            _ if !self.is_of_session(session) => Some(Failure::SessionExpired { sent: false }),
+            _ if !self.is_of_session(terms.session) => Some(Failure::SessionExpired { sent: false }),
             _ => None,
         };
-        let Some(failure) = ended else { return self.queue.push(request, session) };
+        let Some(failure) = ended else { return self.queue.push(request, terms) };
         let op = self.queue.take_id();
         self.push(Output::Complete(Completion { op, request, result: Err(failure), watching: false }));
         op
@@ -184,7 +189,7 @@ impl Core {
         }
         // Before the server can act on it: whoever holds something by this session must stop first.
         self.say(SessionState::Closed);
-        let op = self.queue.push(Request::CloseSession, None);
+        let op = self.queue.push(Request::CloseSession, Terms::default());
         self.closing = Some(Closing { op, until: now + CLOSE_MAX });
         if let Phase::Waiting { until } = &mut self.phase {
             *until = now;

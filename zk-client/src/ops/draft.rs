@@ -3,8 +3,9 @@
 use zk_proto::path::{self, PathError};
 use zk_proto::{Acl, SessionId};
 
+use crate::chroot::Chroot;
 use crate::client::Client;
-use crate::core::Request;
+use crate::core::{Request, Terms, opcode};
 use crate::error::{Error, ErrorKind};
 use crate::pending::{About, Decoder, Pending};
 
@@ -14,23 +15,37 @@ pub(crate) struct Draft<'a> {
     pub(crate) client: &'a Client,
     pub(crate) operation: &'static str,
     pub(crate) session: Option<SessionId>,
+    /// Whether a lost read is sent again, where that is not for the client's policy to say.
+    pub(crate) resend: Option<bool>,
+    /// Whether paths are the server's own, without the chroot.
+    pub(crate) absolute: bool,
 }
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(client: &'a Client, operation: &'static str) -> Self {
-        Self { client, operation, session: None }
+        Self { client, operation, session: None, resend: None, absolute: false }
+    }
+
+    /// With paths of the server, which no chroot is put before or taken off.
+    pub(crate) fn absolute(mut self) -> Self {
+        self.absolute = true;
+        self
+    }
+
+    fn chroot(&self) -> Chroot {
+        if self.absolute { Chroot::default() } else { self.client.chroot().clone() }
     }
 
     /// The path on the server, checked by ZooKeeper's rules.
     pub(crate) fn path(&self, path: String) -> Result<String, Error> {
         self.check(&path, path::validate(&path))?;
-        Ok(self.client.chroot().prefix(path))
+        Ok(self.chroot().prefix(path))
     }
 
     /// As [`Draft::path`], of a prefix to which the server appends a number. It may end with a slash.
     pub(crate) fn sequential_path(&self, path: String) -> Result<String, Error> {
         self.check(&path, path::validate(&path::sequential(&path, 0)))?;
-        Ok(self.client.chroot().prefix_of_name(path))
+        Ok(self.chroot().prefix_of_name(path))
     }
 
     fn check(&self, path: &str, outcome: Result<(), PathError>) -> Result<(), Error> {
@@ -39,7 +54,11 @@ impl<'a> Draft<'a> {
 
     /// Java's client refuses an empty ACL too: the server would.
     pub(crate) fn acl(&self, path: &str, acl: &[Acl]) -> Result<(), Error> {
-        if acl.is_empty() { Err(self.invalid(path, "the ACL is empty")) } else { Ok(()) }
+        if acl.is_empty() {
+            let error = Error::new(ErrorKind::InvalidAcl, self.operation).with_path(path);
+            return Err(error.with_detail("the ACL is empty"));
+        }
+        Ok(())
     }
 
     pub(crate) fn invalid(&self, path: &str, why: &str) -> Error {
@@ -50,8 +69,13 @@ impl<'a> Draft<'a> {
     pub(crate) fn send<T>(&self, request: Result<Request, Error>, decode: Decoder<T>) -> Pending<T> {
         match request {
             Ok(request) => {
-                let about = About { operation: self.operation, chroot: self.client.chroot().clone() };
-                Pending::in_line(self.client.submit(request, self.session), about, decode)
+                let about = About {
+                    operation: self.operation,
+                    chroot: self.chroot(),
+                    write: opcode(&request).is_write(),
+                };
+                let terms = Terms::in_session(self.session).resend(self.resend);
+                Pending::in_line(self.client.submit(request, terms), about, decode)
             }
             Err(error) => Pending::failed(error),
         }
@@ -86,3 +110,21 @@ macro_rules! operation {
     };
 }
 pub(super) use operation;
+
+/// As `operation!`, of a read: with `resend` too.
+macro_rules! read_operation {
+    ($name:ident => $output:ty) => {
+        $crate::ops::draft::operation!($name => $output);
+
+        impl<'a> $name<'a> {
+            /// Whether this read is sent again when its answer was lost with the connection, whatever
+            /// [`crate::RetryPolicy::resend_reads`] says; if not, it fails with
+            /// [`crate::ErrorKind::ConnectionLoss`].
+            pub fn resend(mut self, resend: bool) -> Self {
+                self.draft.resend = Some(resend);
+                self
+            }
+        }
+    };
+}
+pub(super) use read_operation;

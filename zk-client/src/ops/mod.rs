@@ -2,7 +2,7 @@
 //! or at `.send()`, which returns at once and lets many be in flight.
 //!
 //! Every builder has `.in_session(id)`: the operation is then sent in that session or fails with
-//! [`crate::ErrorKind::SessionExpired`].
+//! [`crate::ErrorKind::SessionExpired`]. Every read has `.resend(bool)`, which overrides the client's policy for it.
 
 mod acl;
 mod auth;
@@ -12,11 +12,17 @@ mod delete;
 mod draft;
 mod exists;
 mod get;
+mod get_all_children_number;
 mod get_children;
+mod get_config;
+mod get_ephemerals;
+mod multi_read;
+mod reconfig;
 mod set;
 mod sync;
 mod transaction;
 mod watched;
+mod who_am_i;
 
 pub use acl::{GetAcl, SetAcl};
 pub use auth::AddAuth;
@@ -25,10 +31,17 @@ pub use data::{Children, Node};
 pub use delete::Delete;
 pub use exists::Exists;
 pub use get::Get;
-pub use get_children::GetChildren;
+pub use get_all_children_number::GetAllChildrenNumber;
+pub use get_children::{GetChildNames, GetChildren};
+pub use get_config::{ConfigNode, GetConfig};
+pub use get_ephemerals::GetEphemerals;
+pub use multi_read::{MultiRead, ReadResult};
+pub use reconfig::Reconfig;
 pub use set::Set;
 pub use sync::Sync;
 pub use transaction::{Transaction, TransactionResult};
 pub use watched::Watched;
+pub use who_am_i::WhoAmI;
+pub use zk_proto::ops::introspect::ClientInfo;
 
 pub(crate) use draft::Draft;
