@@ -17,8 +17,9 @@ use crate::driver::Driver;
 use crate::error::{Error, ErrorKind};
 use crate::hosts::Host;
 use crate::ops::{
-    AddAuth, Create, Delete, Draft, Exists, Get, GetAcl, GetAllChildrenNumber, GetChildren, GetConfig,
-    GetEphemerals, MultiRead, Reconfig, Set, SetAcl, Sync, Transaction, WhoAmI,
+    AddAuth, Create, Delete, DeleteRecursive, Draft, EnsurePath, Exists, Get, GetAcl, GetAllChildrenNumber,
+    GetChildren, GetConfig, GetEphemerals, MultiRead, Reconfig, Set, SetAcl, Sync, Transaction, Upsert, Walk,
+    WhoAmI,
 };
 use crate::state::SessionState;
 use crate::submit::{Command, Line, Ticket};
@@ -36,6 +37,7 @@ struct Inner {
     line: Arc<Line>,
     inbox: mpsc::UnboundedSender<Command>,
     chroot: Chroot,
+    frame_limit: usize,
     driver: Mutex<Option<JoinHandle<()>>>,
     /// Closes when the driver has ended.
     ended: watch::Receiver<()>,
@@ -74,7 +76,7 @@ impl Client {
             driver.run().await;
             drop(alive);
         });
-        Self(Arc::new(Inner { line, inbox, chroot, driver: Mutex::new(Some(task)), ended }))
+        Self(Arc::new(Inner { line, inbox, chroot, frame_limit, driver: Mutex::new(Some(task)), ended }))
     }
 
     pub(crate) async fn first_session(&self, limit: Duration) -> Result<(), Error> {
@@ -105,6 +107,10 @@ impl Client {
 
     pub(crate) fn chroot(&self) -> &Chroot {
         &self.0.chroot
+    }
+
+    pub(crate) fn frame_limit(&self) -> usize {
+        self.0.frame_limit
     }
 
     pub(crate) fn submit(&self, request: Request, terms: Terms) -> Ticket {
@@ -197,6 +203,26 @@ impl Client {
     /// Changes who is in the ensemble.
     pub fn reconfig(&self) -> Reconfig<'_> {
         Reconfig::new(Draft::new(self, "reconfig").absolute())
+    }
+
+    /// Makes sure that a node and all above it exist, as `mkdir -p` does.
+    pub fn ensure_path(&self, path: impl Into<String>) -> EnsurePath<'_> {
+        EnsurePath::new(Draft::new(self, "ensure_path").absolute(), path.into())
+    }
+
+    /// Replaces a node's data, or creates the node with it.
+    pub fn upsert(&self, path: impl Into<String>, data: impl Into<Bytes>) -> Upsert<'_> {
+        Upsert::new(Draft::new(self, "upsert"), path.into(), data.into())
+    }
+
+    /// Deletes a node and everything below it. Answers with the number of nodes.
+    pub fn delete_recursive(&self, path: impl Into<String>) -> DeleteRecursive<'_> {
+        DeleteRecursive::new(Draft::new(self, "delete_recursive"), path.into())
+    }
+
+    /// A node and everything below it, as a stream.
+    pub fn walk(&self, path: impl Into<String>) -> Walk {
+        Walk::new(Draft::new(self, "walk").owned(), path.into())
     }
 
     /// The session's state and its changes. A slow receiver sees the latest state only.

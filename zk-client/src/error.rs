@@ -76,6 +76,12 @@ impl Error {
         self
     }
 
+    /// The same failure, told of another path.
+    pub(crate) fn map_path(mut self, map: impl FnOnce(String) -> String) -> Self {
+        self.0.path = self.0.path.map(map);
+        self
+    }
+
     pub(crate) fn with_detail(mut self, detail: impl fmt::Display) -> Self {
         self.0.detail = Some(detail.to_string());
         self

@@ -47,7 +47,10 @@ mod watch;
 pub use builder::Builder;
 pub use client::Client;
 pub use error::{Error, ErrorKind};
-pub use ops::{Children, ClientInfo, ConfigNode, Created, Node, ReadResult, TransactionResult};
+pub use ops::{
+    Children, ClientInfo, ConfigNode, Created, Node, ReadResult, TransactionResult, Upserted, Walk,
+    WalkedNode,
+};
 pub use pending::Pending;
 pub use retry::RetryPolicy;
 pub use state::{SessionInfo, SessionState};

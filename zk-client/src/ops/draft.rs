@@ -32,6 +32,11 @@ impl<'a> Draft<'a> {
         self
     }
 
+    pub(crate) fn owned(&self) -> OwnedDraft {
+        let Self { client, operation, session, absolute, .. } = self;
+        OwnedDraft { client: (*client).clone(), operation, session: *session, absolute: *absolute }
+    }
+
     fn chroot(&self) -> Chroot {
         if self.absolute { Chroot::default() } else { self.client.chroot().clone() }
     }
@@ -40,6 +45,12 @@ impl<'a> Draft<'a> {
     pub(crate) fn path(&self, path: String) -> Result<String, Error> {
         self.check(&path, path::validate(&path))?;
         Ok(self.chroot().prefix(path))
+    }
+
+    /// The path on the server with the chroot in front, even if the draft is an absolute one.
+    pub(crate) fn chrooted(&self, path: String) -> Result<String, Error> {
+        self.check(&path, path::validate(&path))?;
+        Ok(self.client.chroot().prefix(path))
     }
 
     /// As [`Draft::path`], of a prefix to which the server appends a number. It may end with a slash.
@@ -79,6 +90,43 @@ impl<'a> Draft<'a> {
             }
             Err(error) => Pending::failed(error),
         }
+    }
+}
+
+/// A draft without a lifetime, for futures of several steps. It keeps the client, and with it the session, open.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnedDraft {
+    client: Client,
+    operation: &'static str,
+    session: Option<SessionId>,
+    absolute: bool,
+}
+
+impl OwnedDraft {
+    /// A new draft of the same operation. What it reads is sent again after losses, whatever the policy: it is a
+    /// step of something larger.
+    pub(crate) fn draft(&self) -> Draft<'_> {
+        let Self { client, operation, session, absolute } = self;
+        Draft { client, operation, session: *session, resend: Some(true), absolute: *absolute }
+    }
+
+    /// Sends everything in this session or not at all.
+    pub(crate) fn pin(&mut self, session: SessionId) {
+        self.session = Some(session);
+    }
+
+    /// The client's session, as far as it is known.
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        self.client.session_id()
+    }
+
+    /// The caller's path of a path on the server.
+    pub(crate) fn strip(&self, path: String) -> String {
+        self.client.chroot().strip(path)
+    }
+
+    pub(crate) fn frame_limit(&self) -> usize {
+        self.client.frame_limit()
     }
 }
 
