@@ -175,6 +175,19 @@ impl Client {
     }
 
     /// Several reads in one request, each for itself.
+    ///
+    /// ```no_run
+    /// # async fn example(zk: zk_client::Client) -> Result<(), zk_client::Error> {
+    /// for read in zk.multi_read().get("/app/a").get_children("/app/b").await? {
+    ///     match read {
+    ///         Ok(found) => println!("{found:?}"),
+    ///         Err(error) if error.is_no_node() => println!("{:?} is not there", error.path()),
+    ///         Err(error) => return Err(error),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn multi_read(&self) -> MultiRead<'_> {
         MultiRead::new(Draft::new(self, "multi_read"))
     }
@@ -201,6 +214,15 @@ impl Client {
     }
 
     /// Changes who is in the ensemble.
+    ///
+    /// ```no_run
+    /// # async fn example(zk: zk_client::Client) -> Result<(), zk_client::Error> {
+    /// let now = zk.get_config().await?.config;
+    /// let version = now.version.unwrap_or(-1);
+    /// zk.reconfig().join(4, "zk4:2888:3888;2181").leave(1).version(version).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reconfig(&self) -> Reconfig<'_> {
         Reconfig::new(Draft::new(self, "reconfig").absolute())
     }
@@ -221,6 +243,16 @@ impl Client {
     }
 
     /// A node and everything below it, as a stream.
+    ///
+    /// ```no_run
+    /// # async fn example(zk: zk_client::Client) -> Result<(), zk_client::Error> {
+    /// let mut nodes = zk.walk("/app").with_data();
+    /// while let Some(node) = nodes.next().await.transpose()? {
+    ///     println!("{} {:?}", node.path, node.data);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn walk(&self, path: impl Into<String>) -> Walk {
         Walk::new(Draft::new(self, "walk").owned(), path.into())
     }

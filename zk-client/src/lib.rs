@@ -24,11 +24,13 @@
 //! | [`ensemble`] | the configuration of an ensemble, as its servers write it |
 //! | [`hosts`] | the connect string, and the order in which servers are tried |
 //! | [`Watch`], [`SessionState`], [`Error`], [`retry`] | what an application sees |
+//! | [`java_api`] | Java's API beside ours |
 //! | [`limits`] | every bound, by name and with its unit |
 
 pub mod core;
 pub mod ensemble;
 pub mod hosts;
+pub mod java_api;
 pub mod limits;
 pub mod ops;
 pub mod retry;
