@@ -415,7 +415,7 @@ async fn an_ensemble_is_changed(version: JavaVersion) -> Outcome {
     server.wait_serving()?;
     let zk = Client::connect(&format!("{}/chroot", server.hosts())).await?;
     let (before, changed) = zk.get_config().watch().await?;
-    assert_eq!(before.config.client_hosts().collect::<Vec<_>>(), [("127.0.0.1", port)]);
+    assert_eq!(before.config.servers[0].client_host().unwrap().to_string(), server.hosts());
     let observer = "127.0.0.1:1:2:observer;127.0.0.1:3";
     let start = before.config.version.unwrap();
     let joined = zk.reconfig().join(2, observer).version(start).await?;

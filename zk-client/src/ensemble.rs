@@ -11,6 +11,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use crate::hosts::Host;
+
 /// Where the configuration is kept, whatever the chroot.
 pub(crate) const CONFIG_PATH: &str = "/zookeeper/config";
 
@@ -36,19 +38,19 @@ pub struct EnsembleServer {
     /// Its id (`myid`).
     pub id: i64,
     /// Where the other servers reach it; more than one where `multiAddress` is in use (since ZooKeeper 3.6).
-    pub addresses: Vec<QuorumAddress>,
+    pub addresses: Vec<PeerAddress>,
     /// Whether it votes.
     pub role: ServerRole,
-    /// Where it serves clients, as written: the host may be absent or a wildcard. `None` when the configuration
+    /// Where it serves clients, as written: the name may be absent or a wildcard. `None` when the configuration
     /// does not say, as with static ones. See [`EnsembleServer::client_host`].
     pub client: Option<ClientAddress>,
 }
 
 /// An address of a server for other servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuorumAddress {
+pub struct PeerAddress {
     /// A name or an IP address, without brackets.
-    pub host: String,
+    pub name: String,
     /// The port for followers.
     pub quorum_port: u16,
     /// The port for elections.
@@ -59,7 +61,7 @@ pub struct QuorumAddress {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientAddress {
     /// A name or an IP address, without brackets; `None` stands for every address of the server.
-    pub host: Option<String>,
+    pub name: Option<String>,
     /// The port.
     pub port: u16,
 }
@@ -90,9 +92,16 @@ impl fmt::Display for EnsembleParseError {
 impl std::error::Error for EnsembleParseError {}
 
 impl EnsembleConfig {
-    /// Where clients are served, one `(host, port)` for each server that says so: what to connect to.
-    pub fn client_hosts(&self) -> impl Iterator<Item = (&str, u16)> {
+    /// Where clients are served, of each server that says so: what to connect to.
+    pub fn client_hosts(&self) -> impl Iterator<Item = Host> {
         self.servers.iter().filter_map(EnsembleServer::client_host)
+    }
+
+    /// Whether every server says where it serves clients. Those whose client port stands in a file of their own do
+    /// not.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.servers.iter().all(|server| server.client.is_some())
     }
 
     /// The server of this id.
@@ -103,19 +112,19 @@ impl EnsembleConfig {
 }
 
 impl EnsembleServer {
-    /// Where a client can reach it. An absent or wildcard client host means that it listens on every address: the
-    /// host that the other servers use is then taken.
+    /// Where a client can reach it. An absent or wildcard name means that it listens on every address: the
+    /// name that the other servers use is then taken.
     #[must_use]
-    pub fn client_host(&self) -> Option<(&str, u16)> {
-        let ClientAddress { host, port } = self.client.as_ref()?;
-        let own = host.as_deref().filter(|host| !host.is_empty() && !is_wildcard(host));
-        let host = own.or_else(|| self.addresses.first().map(|address| address.host.as_str()))?;
-        Some((host, *port))
+    pub fn client_host(&self) -> Option<Host> {
+        let ClientAddress { name, port } = self.client.as_ref()?;
+        let own = name.as_ref().filter(|name| !is_wildcard(name));
+        let name = own.or_else(|| self.addresses.first().map(|address| &address.name))?;
+        Some(Host { name: name.clone(), port: *port })
     }
 }
 
-fn is_wildcard(host: &str) -> bool {
-    host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
+fn is_wildcard(name: &str) -> bool {
+    name.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
 }
 
 impl FromStr for EnsembleConfig {
@@ -150,9 +159,9 @@ fn server(id: i64, value: &str) -> Result<EnsembleServer, &'static str> {
     let mut addresses = Vec::new();
     for text in parts.next().unwrap_or_default().split('|') {
         let fields = fields(text.trim())?;
-        let (host, quorum, election, said) = match fields.as_slice() {
-            [host, quorum, election] => (host, quorum, election, None),
-            [host, quorum, election, said] => (host, quorum, election, Some(said)),
+        let (name, quorum, election, said) = match fields.as_slice() {
+            [name, quorum, election] => (name, quorum, election, None),
+            [name, quorum, election, said] => (name, quorum, election, Some(said)),
             _ => return Err("not host:port:port or host:port:port:role"),
         };
         role = match said {
@@ -161,8 +170,8 @@ fn server(id: i64, value: &str) -> Result<EnsembleServer, &'static str> {
             Some(said) if said.eq_ignore_ascii_case("observer") => Some(ServerRole::Observer),
             Some(_) => return Err("a role that is neither participant nor observer"),
         };
-        addresses.push(QuorumAddress {
-            host: (*host).to_owned(),
+        addresses.push(PeerAddress {
+            name: named(name)?,
             quorum_port: port(quorum)?,
             election_port: port(election)?,
         });
@@ -170,8 +179,8 @@ fn server(id: i64, value: &str) -> Result<EnsembleServer, &'static str> {
     let client = match parts.next().map(str::trim) {
         None | Some("") => None,
         Some(text) => Some(match fields(text)?.as_slice() {
-            [number] => ClientAddress { host: None, port: port(number)? },
-            [host, number] => ClientAddress { host: Some((*host).to_owned()), port: port(number)? },
+            [number] | ["", number] => ClientAddress { name: None, port: port(number)? },
+            [name, number] => ClientAddress { name: Some(named(name)?), port: port(number)? },
             _ => return Err("a client address that is neither port nor host:port"),
         }),
     };
@@ -179,15 +188,20 @@ fn server(id: i64, value: &str) -> Result<EnsembleServer, &'static str> {
 }
 
 fn port(text: &str) -> Result<u16, &'static str> {
-    text.parse().map_err(|_| "a port that is not a number from 0 to 65535")
+    let port = text.parse().ok().filter(|port| *port != 0);
+    port.ok_or("a port that is not a number from 1 to 65535")
+}
+
+fn named(name: &str) -> Result<String, &'static str> {
+    if name.is_empty() { Err("an empty name") } else { Ok(name.to_owned()) }
 }
 
 /// What stands between colons; an IPv6 address in brackets is one field, without them.
 fn fields(text: &str) -> Result<Vec<&str>, &'static str> {
     let Some(bracketed) = text.strip_prefix('[') else { return Ok(text.split(':').map(str::trim).collect()) };
-    let (host, rest) = bracketed.split_once(']').ok_or("'[' without ']'")?;
+    let (name, rest) = bracketed.split_once(']').ok_or("'[' without ']'")?;
     let rest = rest.strip_prefix(':').ok_or("nothing behind ']'")?;
-    Ok(std::iter::once(host).chain(rest.split(':')).map(str::trim).collect())
+    Ok(std::iter::once(name).chain(rest.split(':')).map(str::trim).collect())
 }
 
 impl fmt::Display for EnsembleConfig {
@@ -205,9 +219,9 @@ impl fmt::Display for EnsembleConfig {
 /// What stands behind `server.N=`, as `reconfig` takes it.
 impl fmt::Display for EnsembleServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, QuorumAddress { host, quorum_port, election_port }) in self.addresses.iter().enumerate() {
+        for (at, PeerAddress { name, quorum_port, election_port }) in self.addresses.iter().enumerate() {
             f.write_str(if at == 0 { "" } else { "|" })?;
-            write!(f, "{}:{quorum_port}:{election_port}", Bracketed(host))?;
+            write!(f, "{}:{quorum_port}:{election_port}", Bracketed(name))?;
         }
         f.write_str(match self.role {
             ServerRole::Participant => ":participant",
@@ -215,8 +229,8 @@ impl fmt::Display for EnsembleServer {
         })?;
         match &self.client {
             None => Ok(()),
-            Some(ClientAddress { host: None, port }) => write!(f, ";{port}"),
-            Some(ClientAddress { host: Some(host), port }) => write!(f, ";{}:{port}", Bracketed(host)),
+            Some(ClientAddress { name: None, port }) => write!(f, ";{port}"),
+            Some(ClientAddress { name: Some(name), port }) => write!(f, ";{}:{port}", Bracketed(name)),
         }
     }
 }
@@ -248,8 +262,9 @@ mod tests {
         let config = parse(text);
         assert_eq!(config.version, Some(0x1_0000_000a));
         assert_eq!(config.to_string(), text);
-        let hosts: Vec<_> = config.client_hosts().collect();
-        assert_eq!(hosts, [("zk1", 2181), ("zk2", 2182), ("fe80::3", 2183)]);
+        let hosts: Vec<_> = config.client_hosts().map(|host| host.to_string()).collect();
+        assert_eq!(hosts, ["zk1:2181", "zk2:2182", "[fe80::3]:2183"]);
+        assert!(config.is_complete());
         let second = config.server(2).unwrap();
         assert_eq!((second.role, second.addresses.len()), (ServerRole::Observer, 2));
         assert_eq!(second.addresses[1].election_port, 3889);
@@ -262,7 +277,8 @@ mod tests {
         assert_eq!(config.version, None);
         let ids: Vec<_> = config.servers.iter().map(|server| (server.id, server.role)).collect();
         assert_eq!(ids, [(1, ServerRole::Observer), (3, ServerRole::Participant)]);
-        assert_eq!(config.servers[0].client_host(), Some(("b", 2181)));
+        assert_eq!(config.servers[0].client_host(), Some(Host { name: "b".into(), port: 2181 }));
+        assert!(!config.is_complete());
         assert_eq!(config.servers[1].client_host(), None);
         assert_eq!(parse(""), EnsembleConfig::default());
     }
@@ -274,7 +290,9 @@ mod tests {
             ("server.x=a:1:2", "a server id that is not a number"),
             ("server.1=a:1", "not host:port:port or host:port:port:role"),
             ("server.1=a:1:2:leader", "a role that is neither participant nor observer"),
-            ("server.1=a:1:99999", "a port that is not a number from 0 to 65535"),
+            ("server.1=a:1:99999", "a port that is not a number from 1 to 65535"),
+            ("server.1=a:1:0", "a port that is not a number from 1 to 65535"),
+            ("server.1=:1:2", "an empty name"),
             ("server.1=a:1:2;b:c:d", "a client address that is neither port nor host:port"),
             ("server.1=[::1:1:2", "'[' without ']'"),
             ("server.1=[::1]", "nothing behind ']'"),
