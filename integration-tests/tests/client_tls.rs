@@ -151,7 +151,16 @@ async fn refusals_say_why(server: &Secured) -> Outcome {
     // There is no way back to plain text.
     let plain = format!("{NAME}:{}", server.plain_port);
     let connecting = Client::builder().tls(good).connect_timeout(Duration::from_secs(1)).connect(&plain);
-    assert_eq!(connecting.await.unwrap_err().kind(), ErrorKind::Timeout);
+    let error = connecting.await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_says(&error.to_string(), &["TLS: ", "secureClientPort"]);
+    // With TLS 1.3 the refusal comes behind the handshake, when the client takes itself for connected.
+    let address = format!("{NAME}:{}", server.port);
+    let connecting =
+        Client::builder().tls(strangers).connect_timeout(Duration::from_secs(1)).connect(&address);
+    let error = connecting.await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_says(&error.to_string(), &["TLS: ", "our client certificate"]);
     Ok(())
 }
 

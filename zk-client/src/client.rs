@@ -13,11 +13,13 @@ use zk_proto::{Acl, SessionId};
 use crate::board::Board;
 use crate::builder::Builder;
 use crate::chroot::Chroot;
-use crate::core::{Core, Request};
+use crate::core::{Core, Request, Terms};
 use crate::driver::{Driver, Servers};
 use crate::error::{Error, ErrorKind};
 use crate::ops::{
-    AddAuth, Create, Delete, Draft, Exists, Get, GetAcl, GetChildren, Set, SetAcl, Sync, Transaction,
+    AddAuth, Create, Delete, DeleteRecursive, Draft, EnsurePath, Exists, Get, GetAcl, GetAllChildrenNumber,
+    GetChildren, GetConfig, GetEphemerals, MultiRead, Reconfig, Set, SetAcl, Sync, Transaction, Upsert, Walk,
+    WhoAmI,
 };
 use crate::state::SessionState;
 use crate::submit::{Command, Line, Ticket};
@@ -41,6 +43,7 @@ struct Inner {
     inbox: mpsc::UnboundedSender<Command>,
     board: Arc<Board>,
     chroot: Chroot,
+    frame_limit: usize,
     driver: Mutex<Option<JoinHandle<()>>>,
     /// Closes when the driver has ended.
     ended: watch::Receiver<()>,
@@ -85,7 +88,15 @@ impl Client {
             run_beside(driver.run(), follower.map(Follower::run)).await;
             drop(alive);
         });
-        Self(Arc::new(Inner { line, inbox, board, chroot, driver: Mutex::new(Some(task)), ended }))
+        Self(Arc::new(Inner {
+            line,
+            inbox,
+            board,
+            chroot,
+            frame_limit,
+            driver: Mutex::new(Some(task)),
+            ended,
+        }))
     }
 
     pub(crate) async fn first_session(&self, limit: Duration) -> Result<(), Error> {
@@ -124,8 +135,12 @@ impl Client {
         &self.0.chroot
     }
 
-    pub(crate) fn submit(&self, request: Request, session: Option<SessionId>) -> Ticket {
-        self.0.line.submit(&self.0.inbox, request, session)
+    pub(crate) fn frame_limit(&self) -> usize {
+        self.0.frame_limit
+    }
+
+    pub(crate) fn submit(&self, request: Request, terms: Terms) -> Ticket {
+        self.0.line.submit(&self.0.inbox, request, terms)
     }
 
     /// Creates a node; see [`Create`] for its modes. Answers with the path and the stat.
@@ -183,6 +198,89 @@ impl Client {
     /// Several writes, applied all together or not at all.
     pub fn transaction(&self) -> Transaction<'_> {
         Transaction::new(Draft::new(self, "transaction"))
+    }
+
+    /// Several reads in one request, each for itself.
+    ///
+    /// ```no_run
+    /// # async fn example(zk: zk_client::Client) -> Result<(), zk_client::Error> {
+    /// for read in zk.multi_read().get("/app/a").get_children("/app/b").await? {
+    ///     match read {
+    ///         Ok(found) => println!("{found:?}"),
+    ///         Err(error) if error.is_no_node() => println!("{:?} is not there", error.path()),
+    ///         Err(error) => return Err(error),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn multi_read(&self) -> MultiRead<'_> {
+        MultiRead::new(Draft::new(self, "multi_read"))
+    }
+
+    /// Counts all nodes below one, at any depth.
+    pub fn get_all_children_number(&self, path: impl Into<String>) -> GetAllChildrenNumber<'_> {
+        GetAllChildrenNumber::new(Draft::new(self, "get_all_children_number"), path.into())
+    }
+
+    /// Lists this session's ephemeral nodes whose paths begin with `prefix`, which need not end where a name ends;
+    /// `/` is all of them (within the chroot).
+    pub fn get_ephemerals(&self, prefix: impl Into<String>) -> GetEphemerals<'_> {
+        GetEphemerals::new(Draft::new(self, "get_ephemerals"), prefix.into())
+    }
+
+    /// Asks as whom the server knows this client's connection.
+    pub fn who_am_i(&self) -> WhoAmI<'_> {
+        WhoAmI::new(Draft::new(self, "who_am_i"))
+    }
+
+    /// Reads the configuration of the ensemble, whatever the chroot.
+    pub fn get_config(&self) -> GetConfig<'_> {
+        GetConfig::new(Draft::new(self, "get_config"))
+    }
+
+    /// Changes who is in the ensemble.
+    ///
+    /// ```no_run
+    /// # async fn example(zk: zk_client::Client) -> Result<(), zk_client::Error> {
+    /// let now = zk.get_config().await?.config;
+    /// let version = now.version.unwrap_or(-1);
+    /// zk.reconfig().join(4, "zk4:2888:3888;2181").leave(1).version(version).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reconfig(&self) -> Reconfig<'_> {
+        Reconfig::new(Draft::new(self, "reconfig").absolute())
+    }
+
+    /// Makes sure that a node and all above it exist, as `mkdir -p` does.
+    pub fn ensure_path(&self, path: impl Into<String>) -> EnsurePath<'_> {
+        EnsurePath::new(Draft::new(self, "ensure_path").absolute(), path.into())
+    }
+
+    /// Replaces a node's data, or creates the node with it.
+    pub fn upsert(&self, path: impl Into<String>, data: impl Into<Bytes>) -> Upsert<'_> {
+        Upsert::new(Draft::new(self, "upsert"), path.into(), data.into())
+    }
+
+    /// Deletes a node and everything below it. Answers with the number of nodes.
+    pub fn delete_recursive(&self, path: impl Into<String>) -> DeleteRecursive<'_> {
+        DeleteRecursive::new(Draft::new(self, "delete_recursive"), path.into())
+    }
+
+    /// A node and everything below it, as a stream.
+    ///
+    /// ```no_run
+    /// # async fn example(zk: zk_client::Client) -> Result<(), zk_client::Error> {
+    /// let mut nodes = zk.walk("/app").with_data();
+    /// while let Some(node) = nodes.next().await.transpose()? {
+    ///     println!("{} {:?}", node.path, node.data);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn walk(&self, path: impl Into<String>) -> Walk {
+        Walk::new(Draft::new(self, "walk").owned(), path.into())
     }
 
     /// The session's state and its changes. A slow receiver sees the latest state only.

@@ -164,8 +164,8 @@ impl Driver {
     }
 
     fn submit(&mut self, submission: Submission, now: Duration) {
-        let Submission { request, session, units, answer } = submission;
-        let op = self.core.submit(now, request, session);
+        let Submission { request, terms, units, answer } = submission;
+        let op = self.core.submit_on(now, request, terms);
         self.waiters.expect(op, units, answer);
     }
 

@@ -23,15 +23,19 @@
 //! | `connect` | how it gets one: [`Dialer`], [`TcpDialer`] |
 //! | `tls` | TLS and X.509 client certificates, with the feature of that name |
 //! | `submit`, `pending` | the line in front of the driver, and the future of one operation |
-//! | [`hosts`], [`EnsembleConfig`] | the servers, the order in which they are tried, who moves when they change |
+//! | [`ensemble`] | the configuration of an ensemble, as its servers write it |
+//! | [`hosts`] | the servers, the order in which they are tried, who moves when they change |
 //! | [`SessionTicket`] | a session handed over to another client |
 //! | [`sasl`] | proving who the client is before anything else is sent |
 //! | `board` | what the driver shows besides the state |
 //! | [`Watch`], [`SessionState`], [`Error`], [`retry`] | what an application sees |
+//! | [`java_api`] | Java's API beside ours |
 //! | [`limits`] | every bound, by name and with its unit |
 
 pub mod core;
+pub mod ensemble;
 pub mod hosts;
+pub mod java_api;
 pub mod limits;
 pub mod ops;
 pub mod retry;
@@ -45,7 +49,6 @@ mod chroot;
 mod client;
 mod connect;
 mod driver;
-mod ensemble;
 mod error;
 mod pending;
 mod state;
@@ -56,9 +59,11 @@ mod watch;
 pub use builder::Builder;
 pub use client::Client;
 pub use connect::{Connection, Dialer, TcpDialer};
-pub use ensemble::{EnsembleConfig, EnsembleServer, PeerAddress, ServerRole};
 pub use error::{Error, ErrorKind};
-pub use ops::{Children, Created, Node, TransactionResult};
+pub use ops::{
+    Children, ClientInfo, ConfigNode, Created, Node, ReadResult, TransactionResult, Upserted, Walk,
+    WalkedNode,
+};
 pub use pending::Pending;
 pub use retry::RetryPolicy;
 pub use state::{SessionInfo, SessionState};

@@ -87,5 +87,28 @@ pub const FOLLOW_RETRY: Duration = Duration::from_secs(30);
 /// Dropped operations still queued before the queue is swept while disconnected.
 pub const SWEEP_AFTER: usize = 64;
 
+/// Lost answers borne by one operation that may be sent again (idempotent and protected writes, parents,
+/// conveniences) before it fails: a write that breaks every connection must not keep the client from working.
+pub const LOST_REPLIES_MAX: u32 = 16;
+
+/// Times an upsert finds the node gone when it sets and there when it creates, before it fails.
+pub const UPSERT_ROUNDS_MAX: u32 = 32;
+
+/// Nodes of a walk that are asked for at a time.
+pub const WALK_IN_FLIGHT: usize = 64;
+
+/// Deletions in one transaction of `delete_recursive`.
+pub const DELETE_BATCH_OPS: usize = 500;
+
+/// Bytes of one transaction of `delete_recursive`, however large the client's frame limit is: the server's may be
+/// smaller.
+pub const DELETE_BATCH_BYTES: usize = 128 * 1024;
+
+/// Transactions of one `delete_recursive` in flight at a time.
+pub const DELETE_BATCHES_IN_FLIGHT: usize = 4;
+
+/// Times `delete_recursive` looks for nodes that others have created meanwhile, before it fails.
+pub const DELETE_ROUNDS_MAX: u32 = 16;
+
 const _: () = assert!(QUEUE_UNITS_MAX * UNIT_BYTES == 64 * 1024 * 1024);
 const _: () = assert!(WRITE_BATCH_BYTES <= WRITE_KEEP_BYTES);

@@ -31,6 +31,8 @@ pub(crate) type Decoder<T> = fn(Answered<'_>) -> Result<T, Error>;
 pub(crate) struct About {
     pub(crate) operation: &'static str,
     pub(crate) chroot: Chroot,
+    /// Whether it changes anything.
+    pub(crate) write: bool,
 }
 
 /// An answer under decoding.
@@ -62,7 +64,8 @@ impl<T> Future for Pending<T> {
         match &mut self.0 {
             Stage::InLine { ticket, context, decode } => ticket.poll(cx).map(|answer| match answer {
                 Ok(Answer { request, result, watch }) => decode(Answered { context, request, result, watch }),
-                Err(kind) => Err(Error::new(kind, context.operation)),
+                // The driver was dropped with its runtime: nobody knows what it had sent.
+                Err(kind) => Err(Error::new(kind, context.operation).with_unknown_outcome(context.write)),
             }),
             Stage::Steps(steps) => steps.as_mut().poll(cx),
             // A future polled after its end may do anything but harm; this one never ends again.

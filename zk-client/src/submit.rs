@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use zk_proto::SessionId;
 
-use crate::core::{Failure, OpId, Reply, Request, units};
+use crate::core::{Failure, OpId, Reply, Request, Terms, units};
 use crate::error::ErrorKind;
 use crate::hosts::Host;
 use crate::limits::QUEUE_UNITS_MAX;
@@ -38,8 +38,7 @@ pub(crate) enum Command {
 /// One operation on its way to the driver.
 pub(crate) struct Submission {
     pub(crate) request: Request,
-    /// The only session it may be sent in.
-    pub(crate) session: Option<SessionId>,
+    pub(crate) terms: Terms,
     /// Weight in the queue.
     pub(crate) units: usize,
     pub(crate) answer: oneshot::Sender<Answer>,
@@ -102,10 +101,10 @@ impl Line {
         self: &Arc<Self>,
         inbox: &mpsc::UnboundedSender<Command>,
         request: Request,
-        session: Option<SessionId>,
+        terms: Terms,
     ) -> Ticket {
         let (answer, receiver) = oneshot::channel();
-        let submission = Submission { units: units(&request), request, session, answer };
+        let submission = Submission { units: units(&request), request, terms, answer };
         let parked = if self.parked_len.load(Ordering::Acquire) == 0 && self.reserve(submission.units) {
             if let Err(mpsc::error::SendError(Command::Submit(submission))) =
                 inbox.send(Command::Submit(submission))

@@ -13,17 +13,14 @@ use zk_proto::ops::data::{GetDataRequest, GetDataResponse};
 
 use crate::board::Board;
 use crate::chroot::Chroot;
-use crate::core::Request;
-use crate::ensemble::EnsembleConfig;
+use crate::core::{Request, Terms};
+use crate::ensemble::{CONFIG_PATH, EnsembleConfig};
 use crate::error::{Error, ErrorKind};
 use crate::hosts::{Host, keep_names};
 use crate::limits::FOLLOW_RETRY;
 use crate::pending::{About, Answered, Pending};
 use crate::submit::{Command, Line};
 use crate::watch::Watch;
-
-/// Where ZooKeeper keeps the configuration; under no chroot.
-const CONFIG_NODE: &str = "/zookeeper/config";
 
 pub(super) struct Follower {
     pub(super) line: Arc<Line>,
@@ -62,9 +59,9 @@ impl Follower {
     /// `None` when every handle is gone.
     fn read(&self) -> Option<Pending<(Option<Bytes>, Watch)>> {
         let inbox = self.inbox.upgrade()?;
-        let request = Request::GetData(GetDataRequest { path: CONFIG_NODE.to_owned(), watch: true });
-        let ticket = self.line.submit(&inbox, request, None);
-        let about = About { operation: "follow_ensemble", chroot: Chroot::default() };
+        let request = Request::GetData(GetDataRequest { path: CONFIG_PATH.to_owned(), watch: true });
+        let ticket = self.line.submit(&inbox, request, Terms::default());
+        let about = About { operation: "follow_ensemble", chroot: Chroot::default(), write: false };
         Some(Pending::in_line(ticket, about, decode))
     }
 
@@ -76,10 +73,10 @@ impl Follower {
         };
         let mut hosts: Vec<Host> = Vec::new();
         // Servers whose client port stands in a file of their own are known by the connect string alone.
-        let given = self.given.iter().filter(|_| !config.is_complete());
+        let given = self.given.iter().filter(|_| !config.is_complete()).cloned();
         for host in config.client_hosts().chain(given) {
-            if !hosts.contains(host) {
-                hosts.push(host.clone());
+            if !hosts.contains(&host) {
+                hosts.push(host);
             }
         }
         if hosts.is_empty() {

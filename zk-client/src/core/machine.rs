@@ -13,7 +13,7 @@ use super::config::{Config, Credentials};
 use super::output::{DropReason, Output, SessionEnd};
 use super::probe::Search;
 use super::queue::{Operation, Queue};
-use super::request::{Completion, Failure, OpId, Reply, Request};
+use super::request::{Completion, Failure, OpId, Reply, Request, Terms};
 use super::sasl::Sasl;
 use super::servers::Leaving;
 use super::timers::Timers;
@@ -133,16 +133,21 @@ impl Core {
 
     /// Takes an operation in at the end of the queue. With `session`, it is sent in that session or fails. Ends
     /// in exactly one [`Output::Complete`] unless [`Core::cancel`] takes it out.
-    pub fn submit(&mut self, _now: Duration, request: Request, session: Option<SessionId>) -> OpId {
+    pub fn submit(&mut self, now: Duration, request: Request, session: Option<SessionId>) -> OpId {
+        self.submit_on(now, request, Terms::in_session(session))
+    }
+
+    /// As [`Core::submit`], with all that may be said of an operation.
+    pub fn submit_on(&mut self, _now: Duration, request: Request, terms: Terms) -> OpId {
         let ended = match self.phase {
             Phase::Over(SessionEnd::Expired) => Some(Failure::SessionExpired { sent: false }),
             Phase::Over(SessionEnd::AuthFailed) => Some(Failure::AuthFailed { sent: false }),
             Phase::Over(SessionEnd::Closed) => Some(Failure::Closed { sent: false }),
             _ if self.closing.is_some() => Some(Failure::Closed { sent: false }),
-            _ if !self.is_of_session(session) => Some(Failure::SessionExpired { sent: false }),
+            _ if !self.is_of_session(terms.session) => Some(Failure::SessionExpired { sent: false }),
             _ => None,
         };
-        let Some(failure) = ended else { return self.queue.push(request, session) };
+        let Some(failure) = ended else { return self.queue.push(request, terms) };
         let op = self.queue.take_id();
         self.push(Output::Complete(Completion { op, request, result: Err(failure), watching: false }));
         op
@@ -215,7 +220,7 @@ impl Core {
         }
         // Before the server can act on it: whoever holds something by this session must stop first.
         self.say(SessionState::Closed);
-        let op = Some(self.queue.push(Request::CloseSession, None));
+        let op = Some(self.queue.push(Request::CloseSession, Terms::default()));
         self.closing = Some(Closing { op, until: now + CLOSE_MAX, attempts_left: self.order.len() });
         self.leaving = None;
         if let Phase::Waiting { until } = &mut self.phase {

@@ -62,4 +62,4 @@ mod testkit;
 pub use config::{Config, Credentials};
 pub use machine::Core;
 pub use output::{DropReason, Output, SessionEnd};
-pub use request::{Completion, Failure, OpId, Reply, Request, encode_body, into_path, opcode, units};
+pub use request::{Completion, Failure, OpId, Reply, Request, Terms, encode_body, into_path, opcode, units};

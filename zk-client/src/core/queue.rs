@@ -6,7 +6,7 @@ use std::time::Duration;
 use zk_proto::SessionId;
 use zk_proto::header::next_xid;
 
-use super::request::{OpId, Request, opcode};
+use super::request::{OpId, Request, Terms, opcode};
 
 /// One operation on its way.
 pub(super) struct Operation {
@@ -14,6 +14,8 @@ pub(super) struct Operation {
     pub(super) request: Request,
     /// The only session it may be sent in.
     pub(super) pin: Option<SessionId>,
+    /// Whether it is sent again after a loss, where that is not for the policy to say.
+    pub(super) resend: Option<bool>,
     /// Times it was handed to a connection.
     pub(super) sends: u32,
     /// Connections lost while it was the oldest in flight.
@@ -47,12 +49,13 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn push(&mut self, request: Request, pin: Option<SessionId>) -> OpId {
+    pub(super) fn push(&mut self, request: Request, terms: Terms) -> OpId {
         let id = self.take_id();
         self.waiting.push_back(Operation {
             id,
             request,
-            pin,
+            pin: terms.session,
+            resend: terms.resend,
             sends: 0,
             losses: 0,
             xid: 0,
@@ -161,7 +164,7 @@ mod tests {
     #[test]
     fn the_cancelled_are_skipped_and_swept() {
         let mut queue = Queue::default();
-        let ids: Vec<OpId> = (0..10).map(|_| queue.push(Request::WhoAmI, None)).collect();
+        let ids: Vec<OpId> = (0..10).map(|_| queue.push(Request::WhoAmI, Terms::default())).collect();
         for id in &ids[2..9] {
             assert!(queue.cancel(*id));
             assert!(!queue.cancel(*id));
@@ -175,7 +178,7 @@ mod tests {
     fn what_was_in_flight_goes_back_in_front_in_order() {
         let mut queue = Queue::default();
         for _ in 0..4 {
-            queue.push(Request::WhoAmI, None);
+            queue.push(Request::WhoAmI, Terms::default());
         }
         let mut sent: Vec<Operation> = (0..3).filter_map(|_| queue.next_waiting()).collect();
         sent.reverse();

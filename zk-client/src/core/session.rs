@@ -133,7 +133,8 @@ impl Core {
         }
         for operation in flying {
             closed |= self.closing.is_some_and(|closing| closing.op == Some(operation.id));
-            match fate(&operation.request, operation.losses, self.config.retry.resends_reads()) {
+            let resend = operation.resend.unwrap_or(self.config.retry.resends_reads());
+            match fate(&operation.request, operation.losses, resend) {
                 Fate::Resend => again.push(operation),
                 Fate::Fail => self.fail(operation, Failure::ConnectionLoss),
             }
