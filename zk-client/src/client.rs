@@ -19,6 +19,7 @@ use crate::hosts::Host;
 use crate::ops::{
     AddAuth, Create, Delete, Draft, Exists, Get, GetAcl, GetChildren, Set, SetAcl, Sync, Transaction,
 };
+use crate::seen::RequestSeen;
 use crate::state::SessionState;
 use crate::submit::{Command, Line, Ticket};
 
@@ -107,7 +108,8 @@ impl Client {
     }
 
     pub(crate) fn submit(&self, request: Request, session: Option<SessionId>) -> Ticket {
-        self.0.line.submit(&self.0.inbox, request, session)
+        let seen = RequestSeen::begin(&request, &self.0.chroot);
+        self.0.line.submit(&self.0.inbox, request, session, seen)
     }
 
     /// Creates a node; see [`Create`] for its modes. Answers with the path and the stat.

@@ -8,6 +8,7 @@ mod waiters;
 
 use bytes::{Buf as _, BytesMut};
 use std::future::{Future as _, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,9 +18,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use zk_proto::SessionId;
 use zk_proto::frame;
 
-use crate::core::{Core, DropReason, Output, SessionEnd};
+use crate::core::{Core, Output, SessionEnd};
 use crate::hosts::Host;
 use crate::limits::{INBOX_BATCH, SWEEP_AFTER, WRITE_BATCH_BYTES, WRITE_KEEP_BYTES};
+use crate::seen::{Journal, Loss};
 use crate::state::SessionState;
 use crate::submit::{Command, Line, Submission};
 use crate::watch::WatchLost;
@@ -40,6 +42,7 @@ pub(crate) struct Driver {
     /// Every handle is gone, and the core was told.
     orphaned: bool,
     waiters: Waiters,
+    journal: Journal,
     state: watch::Sender<SessionState>,
     link: Link,
     input: BytesMut,
@@ -63,6 +66,7 @@ impl Driver {
         state: watch::Sender<SessionState>,
     ) -> Self {
         let origin = Instant::now();
+        let journal = Journal::new(Arc::clone(&line));
         Self {
             core,
             hosts,
@@ -74,6 +78,7 @@ impl Driver {
             sweep_due: false,
             orphaned: false,
             waiters: Waiters::new(inbox),
+            journal,
             state,
             link: Link::Down,
             input: BytesMut::new(),
@@ -93,7 +98,7 @@ impl Driver {
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {
             if let Command::Submit(submission) = command {
-                submission.fail(self.line.end_failure());
+                self.line.fail(submission);
             }
         }
         self.line.stop();
@@ -107,10 +112,11 @@ impl Driver {
             let mut moved = self.poll_inbox(cx, now);
             moved |= self.poll_link(cx, now);
             moved |= self.poll_timer(cx, now);
-            self.carry_out();
+            self.carry_out(now);
             self.admit(now);
             self.sweep();
             moved |= self.poll_write(cx, now);
+            self.journal.levels(self.waiters.watching());
             if self.stopped {
                 return Poll::Ready(());
             }
@@ -152,9 +158,9 @@ impl Driver {
     }
 
     fn submit(&mut self, submission: Submission, now: Duration) {
-        let Submission { request, session, units, answer } = submission;
+        let Submission { request, session, units, reply_to } = submission;
         let op = self.core.submit(now, request, session);
-        self.waiters.expect(op, units, answer);
+        self.waiters.expect(op, units, reply_to);
     }
 
     /// Lets in whom answers have made room for.
@@ -190,20 +196,21 @@ impl Driver {
             self.line.take_dropped();
             self.sweep_due = false;
             let core = &mut self.core;
-            let released = self.waiters.sweep(|op| core.cancel(op));
+            let released = self.waiters.sweep(self.line.meters(), |op| core.cancel(op));
             self.line.release(released);
         }
     }
 
     fn poll_link(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
+        let before = self.input.len();
         match self.link.poll(cx, &mut self.input) {
             Poll::Pending => return false,
             Poll::Ready(Linked::Connected) => self.core.connected(now),
-            Poll::Ready(Linked::Read) => self.read(now),
-            Poll::Ready(Linked::Lost(error)) => {
-                tracing::debug!(%error, "connection lost");
-                self.lost(now);
+            Poll::Ready(Linked::Read) => {
+                self.line.meters().received(self.input.len() - before);
+                self.read(now);
             }
+            Poll::Ready(Linked::Lost(error)) => self.lost(now, &error),
         }
         true
     }
@@ -229,7 +236,8 @@ impl Driver {
         }
     }
 
-    fn lost(&mut self, now: Duration) {
+    fn lost(&mut self, now: Duration, error: &io::Error) {
+        self.journal.lost(now, Loss::Io(error));
         self.unlink();
         self.core.disconnected(now);
     }
@@ -276,10 +284,12 @@ impl Driver {
             }
             match self.link.poll_write(cx, &self.output) {
                 Poll::Pending => return moved,
-                Poll::Ready(Ok(written)) => self.output.advance(written),
+                Poll::Ready(Ok(written)) => {
+                    self.line.meters().sent(written);
+                    self.output.advance(written);
+                }
                 Poll::Ready(Err(error)) => {
-                    tracing::debug!(%error, "connection lost");
-                    self.lost(now);
+                    self.lost(now, &error);
                     return true;
                 }
             }
@@ -288,29 +298,34 @@ impl Driver {
     }
 
     /// Does what the core asks for.
-    fn carry_out(&mut self) {
+    fn carry_out(&mut self, now: Duration) {
         self.publish_deadline();
         while let Some(output) = self.core.poll_output() {
             match output {
                 Output::Complete(completion) => {
-                    let released = self.waiters.complete(completion);
+                    self.journal.completed(&completion);
+                    let released = self.waiters.complete(completion, self.line.meters());
                     self.line.release(released);
                 }
-                Output::Event { watches, event } => self.waiters.fire(&watches, &event),
-                Output::WatchesLost(end) => self.waiters.lose_watches(match end {
-                    SessionEnd::Expired => WatchLost::Expired,
-                    SessionEnd::AuthFailed => WatchLost::AuthFailed,
-                    SessionEnd::Closed => WatchLost::Closed,
-                }),
-                Output::Connect { host } => self.dial(host),
+                Output::Event { watches, event } => {
+                    self.journal.fired(&event, watches.len());
+                    self.waiters.fire(&watches, &event);
+                }
+                Output::WatchesLost(end) => {
+                    self.journal.watches_lost(end);
+                    self.waiters.lose_watches(match end {
+                        SessionEnd::Expired => WatchLost::Expired,
+                        SessionEnd::AuthFailed => WatchLost::AuthFailed,
+                        SessionEnd::Closed => WatchLost::Closed,
+                    });
+                }
+                Output::Connect { host } => self.dial(host, now),
                 Output::Disconnect { why } => {
-                    if why != DropReason::Ended {
-                        tracing::debug!(%why, "connection dropped");
-                    }
+                    self.journal.lost(now, Loss::Dropped(why));
                     self.unlink();
                 }
                 Output::State(state) => {
-                    report(state);
+                    self.journal.session(now, state);
                     self.state.send_replace(state);
                 }
                 Output::Stopped => self.stopped = true,
@@ -318,9 +333,9 @@ impl Driver {
         }
     }
 
-    fn dial(&mut self, host: usize) {
+    fn dial(&mut self, host: usize, now: Duration) {
         let Some(host) = self.hosts.get(host) else { return };
-        tracing::debug!(server = %host, "connect");
+        self.journal.dialing(now, host);
         self.link = Link::dial(host.clone(), self.attempts);
         self.attempts = self.attempts.wrapping_add(1);
     }
@@ -332,22 +347,5 @@ impl Driver {
             self.alive = alive;
             self.line.set_alive(alive.map(|(session, deadline)| (session, self.origin + deadline)));
         }
-    }
-}
-
-/// The session's events, under names that stay.
-fn report(state: SessionState) {
-    match state {
-        SessionState::Connecting => {}
-        SessionState::Connected(info) => tracing::info!(
-            session = %info.id,
-            timeout_ms = info.timeout.as_millis(),
-            read_only = info.read_only,
-            "session established"
-        ),
-        SessionState::Suspended(info) => tracing::warn!(session = %info.id, "session suspended"),
-        SessionState::Expired(session) => tracing::warn!(%session, "session expired"),
-        SessionState::AuthFailed => tracing::error!("authentication failed"),
-        SessionState::Closed => tracing::info!("session closed"),
     }
 }

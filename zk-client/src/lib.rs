@@ -23,6 +23,7 @@
 //! | `submit`, `pending` | the line in front of the driver, and the future of one operation |
 //! | [`hosts`] | the connect string, and the order in which servers are tried |
 //! | [`Watch`], [`SessionState`], [`Error`], [`retry`] | what an application sees |
+//! | [`seen`] | names of spans, events and metrics, and what tells of them |
 //! | [`limits`] | every bound, by name and with its unit |
 
 pub mod core;
@@ -30,6 +31,7 @@ pub mod hosts;
 pub mod limits;
 pub mod ops;
 pub mod retry;
+pub mod seen;
 
 mod builder;
 mod chroot;

@@ -49,5 +49,11 @@ pub const ADDRESSES_PER_HOST_MAX: usize = 16;
 /// Dropped operations still queued before the queue is swept while disconnected.
 pub const SWEEP_AFTER: usize = 64;
 
+/// Warnings of one kind that may be said at once, when a connection or session has been quiet for long.
+pub const WARNINGS_BURST: u32 = 3;
+
+/// After that, one warning of each kind in this time: a server that flaps for a day says some 3,000 lines.
+pub const WARNING_EVERY: Duration = Duration::from_secs(30);
+
 const _: () = assert!(QUEUE_UNITS_MAX * UNIT_BYTES == 64 * 1024 * 1024);
 const _: () = assert!(WRITE_BATCH_BYTES <= WRITE_KEEP_BYTES);
