@@ -36,7 +36,7 @@ pub(crate) struct About {
 /// An answer under decoding.
 pub(crate) struct Answered<'a> {
     context: &'a About,
-    request: Request,
+    request: Box<Request>,
     result: Result<Reply, Failure>,
     watch: Option<Armed>,
 }
@@ -126,7 +126,7 @@ impl Answered<'_> {
 /// What came with a reply.
 pub(crate) struct Rest {
     pub(crate) chroot: Chroot,
-    pub(crate) request: Request,
+    pub(crate) request: Box<Request>,
     watch: Option<Armed>,
 }
 
@@ -134,7 +134,7 @@ impl Rest {
     pub(crate) fn watch(self, operation: &'static str) -> Result<Watch, Error> {
         match self.watch {
             Some(armed) => {
-                let path = into_path(self.request).unwrap_or_default();
+                let path = into_path(*self.request).unwrap_or_default();
                 let path = self.chroot.strip(path);
                 Ok(Watch::new(armed, self.chroot, path))
             }
@@ -172,7 +172,7 @@ impl Rest {
     }
 
     fn located(self, error: Error) -> Error {
-        match into_path(self.request) {
+        match into_path(*self.request) {
             Some(path) => error.with_path(self.chroot.strip(path)),
             None => error,
         }

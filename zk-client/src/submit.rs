@@ -33,7 +33,7 @@ pub(crate) enum Command {
 
 /// One operation on its way to the driver.
 pub(crate) struct Submission {
-    pub(crate) request: Request,
+    pub(crate) request: Box<Request>,
     /// The only session it may be sent in.
     pub(crate) session: Option<SessionId>,
     /// Weight in the queue.
@@ -75,7 +75,7 @@ impl ReplyTo {
 
 /// How it ended.
 pub(crate) struct Answer {
-    pub(crate) request: Request,
+    pub(crate) request: Box<Request>,
     pub(crate) result: Result<Reply, Failure>,
     pub(crate) watch: Option<Armed>,
 }
@@ -138,7 +138,7 @@ impl Line {
     ) -> Ticket {
         let (answer, receiver) = oneshot::channel();
         let reply_to = ReplyTo { answer, seen };
-        let submission = Submission { units: units(&request), request, session, reply_to };
+        let submission = Submission { units: units(&request), request: Box::new(request), session, reply_to };
         let parked = if self.parked_len.load(Ordering::Acquire) == 0 && self.reserve(submission.units) {
             if let Err(mpsc::error::SendError(Command::Submit(submission))) =
                 inbox.send(Command::Submit(submission))

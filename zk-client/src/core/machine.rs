@@ -112,7 +112,13 @@ impl Core {
 
     /// Takes an operation in at the end of the queue. With `session`, it is sent in that session or fails. Ends
     /// in exactly one [`Output::Complete`] unless [`Core::cancel`] takes it out.
-    pub fn submit(&mut self, _now: Duration, request: Request, session: Option<SessionId>) -> OpId {
+    pub fn submit(
+        &mut self,
+        _now: Duration,
+        request: impl Into<Box<Request>>,
+        session: Option<SessionId>,
+    ) -> OpId {
+        let request = request.into();
         let ended = match self.phase {
             Phase::Over(SessionEnd::Expired) => Some(Failure::SessionExpired { sent: false }),
             Phase::Over(SessionEnd::AuthFailed) => Some(Failure::AuthFailed { sent: false }),

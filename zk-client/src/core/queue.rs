@@ -11,7 +11,8 @@ use super::request::{OpId, Request, opcode};
 /// One operation on its way.
 pub(super) struct Operation {
     pub(super) id: OpId,
-    pub(super) request: Request,
+    /// Boxed: it changes hands a dozen times, and is larger than all the rest.
+    pub(super) request: Box<Request>,
     /// The only session it may be sent in.
     pub(super) pin: Option<SessionId>,
     /// Times it was handed to a connection.
@@ -47,11 +48,11 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn push(&mut self, request: Request, pin: Option<SessionId>) -> OpId {
+    pub(super) fn push(&mut self, request: impl Into<Box<Request>>, pin: Option<SessionId>) -> OpId {
         let id = self.take_id();
         self.waiting.push_back(Operation {
             id,
-            request,
+            request: request.into(),
             pin,
             sends: 0,
             losses: 0,
@@ -82,7 +83,7 @@ impl Queue {
         }
         // Taking it out of the middle would cost a walk for each; its memory is given back now, its place later.
         operation.cancelled = true;
-        operation.request = Request::Ping;
+        *operation.request = Request::Ping;
         self.cancelled += 1;
         if self.cancelled * 2 > self.waiting.len() {
             self.waiting.retain(|operation| !operation.cancelled);
