@@ -76,16 +76,12 @@ pub(crate) async fn run<C: Contender>(client: C, load: Load) -> Result<Measured,
     lane(client.clone(), load.op, load.shape.depth, load.total / 50).await?;
     let meter = Measured::begin();
     let mut latencies = Vec::new();
-    if load.shape.tasks == 1 {
-        latencies = lane(client.clone(), load.op, load.shape.depth, share).await?;
-    } else {
-        let mut tasks = JoinSet::new();
-        for _ in 0..load.shape.tasks {
-            tasks.spawn(lane(client.clone(), load.op, load.shape.depth, share));
-        }
-        while let Some(done) = tasks.join_next().await {
-            latencies.extend(done??);
-        }
+    let mut tasks = JoinSet::new();
+    for _ in 0..load.shape.tasks {
+        tasks.spawn(lane(client.clone(), load.op, load.shape.depth, share));
+    }
+    while let Some(done) = tasks.join_next().await {
+        latencies.extend(done??);
     }
     let measured = meter.end(share * load.shape.tasks, latencies);
     client.close().await;

@@ -146,9 +146,14 @@ pub(crate) async fn prepare(hosts: &str, watched_nodes: usize) -> Result<(), Fai
     Ok(())
 }
 
-/// Runs the load. Tasks that share a connection are, for a socket, so many more in flight.
+/// Runs the load, in a task as the others do. Tasks that share a connection are, for a socket, so many more in
+/// flight.
 pub(crate) async fn run(hosts: &str, load: Load) -> Result<Measured, Failure> {
-    let mut socket = Socket::open(hosts).await?;
+    let socket = Socket::open(hosts).await?;
+    tokio::spawn(pump(socket, load)).await?
+}
+
+async fn pump(mut socket: Socket, load: Load) -> Result<Measured, Failure> {
     let frame = match load.op {
         Op::Get => get(SMALL_NODE, false),
         Op::GetKib => get(KIB_NODE, false),
