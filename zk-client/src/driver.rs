@@ -300,12 +300,12 @@ impl Driver {
     /// Does what the core asks for.
     fn carry_out(&mut self, now: Duration) {
         self.publish_deadline();
+        let mut released = 0;
         while let Some(output) = self.core.poll_output() {
             match output {
                 Output::Complete(completion) => {
                     self.journal.completed(&completion);
-                    let released = self.waiters.complete(completion, self.line.meters());
-                    self.line.release(released);
+                    released += self.waiters.complete(completion, self.line.meters());
                 }
                 Output::Event { watches, event } => {
                     self.journal.fired(&event, watches.len());
@@ -330,6 +330,10 @@ impl Driver {
                 }
                 Output::Stopped => self.stopped = true,
             }
+        }
+        // Once for all: callers on other threads take their units from the same place.
+        if released > 0 {
+            self.line.release(released);
         }
     }
 

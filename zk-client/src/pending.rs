@@ -87,6 +87,7 @@ impl<T> fmt::Debug for Pending<T> {
 
 impl Answered<'_> {
     /// The reply, or the error it stands for.
+    #[inline]
     pub(crate) fn reply(self) -> Result<(Reply, Rest), Error> {
         let rest = Rest { chroot: self.context.chroot.clone(), watch: self.watch, request: self.request };
         match self.result {
@@ -104,6 +105,7 @@ impl Answered<'_> {
     }
 
     /// Reads a record from the reply and pairs it with what else came.
+    #[inline]
     pub(crate) fn read<R: zk_proto::Decode>(self) -> Result<(R, Rest), Error> {
         let operation = self.context.operation;
         let (reply, rest) = self.reply()?;
