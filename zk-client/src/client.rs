@@ -21,6 +21,7 @@ use crate::ops::{
     GetChildren, GetConfig, GetEphemerals, MultiRead, Reconfig, Set, SetAcl, Sync, Transaction, Upsert, Walk,
     WhoAmI,
 };
+use crate::seen::RequestSeen;
 use crate::state::SessionState;
 use crate::submit::{Command, Line, Ticket};
 
@@ -139,8 +140,10 @@ impl Client {
         self.0.frame_limit
     }
 
-    pub(crate) fn submit(&self, request: Request, terms: Terms) -> Ticket {
-        self.0.line.submit(&self.0.inbox, request, terms)
+    /// Takes a place in line. `chroot` is that of the request's paths: none if they are the server's own.
+    pub(crate) fn submit(&self, request: Request, terms: Terms, chroot: &Chroot) -> Ticket {
+        let seen = RequestSeen::begin(&request, chroot);
+        self.0.line.submit(&self.0.inbox, request, terms, seen)
     }
 
     /// Creates a node; see [`Create`] for its modes. Answers with the path and the stat.

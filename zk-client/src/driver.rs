@@ -11,6 +11,7 @@ mod waiters;
 
 use bytes::{Buf as _, BytesMut};
 use std::future::{Future as _, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,6 +24,7 @@ use zk_proto::frame;
 use crate::core::{Core, DropReason, Output, SessionEnd};
 use crate::limits::{INBOX_BATCH, SWEEP_AFTER, WRITE_BATCH_BYTES, WRITE_KEEP_BYTES};
 use crate::sasl::SaslError;
+use crate::seen::{Journal, Loss};
 use crate::state::SessionState;
 use crate::submit::{Command, Line, Submission};
 use crate::watch::WatchLost;
@@ -47,6 +49,7 @@ pub(crate) struct Driver {
     /// Every handle is gone, and the core was told.
     orphaned: bool,
     waiters: Waiters,
+    journal: Journal,
     state: watch::Sender<SessionState>,
     link: Link,
     input: BytesMut,
@@ -70,6 +73,7 @@ impl Driver {
         state: watch::Sender<SessionState>,
     ) -> Self {
         let origin = Instant::now();
+        let journal = Journal::new(Arc::clone(&line));
         Self {
             core,
             authenticator: servers.mechanism().map(Authenticator::new),
@@ -82,6 +86,7 @@ impl Driver {
             sweep_due: false,
             orphaned: false,
             waiters: Waiters::new(inbox),
+            journal,
             state,
             link: Link::Down,
             input: BytesMut::new(),
@@ -101,7 +106,7 @@ impl Driver {
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {
             if let Command::Submit(submission) = command {
-                submission.fail(self.line.end_failure());
+                self.line.fail(submission);
             }
         }
         self.line.stop();
@@ -117,10 +122,11 @@ impl Driver {
             moved |= self.poll_probe(cx, now);
             moved |= self.poll_sasl(cx, now);
             moved |= self.poll_timer(cx, now);
-            self.carry_out();
+            self.carry_out(now);
             self.admit(now);
             moved |= self.sweep();
             moved |= self.poll_write(cx, now);
+            self.journal.levels(self.waiters.watching());
             if self.stopped {
                 return Poll::Ready(());
             }
@@ -164,9 +170,9 @@ impl Driver {
     }
 
     fn submit(&mut self, submission: Submission, now: Duration) {
-        let Submission { request, terms, units, answer } = submission;
+        let Submission { request, terms, units, reply_to } = submission;
         let op = self.core.submit_on(now, request, terms);
-        self.waiters.expect(op, units, answer);
+        self.waiters.expect(op, units, reply_to);
     }
 
     /// Lets in whom answers have made room for.
@@ -203,18 +209,22 @@ impl Driver {
             self.line.take_dropped();
             self.sweep_due = false;
             let core = &mut self.core;
-            released = self.waiters.sweep(|op| core.cancel(op));
+            released = self.waiters.sweep(self.line.meters(), |op| core.cancel(op));
             self.line.release(released);
         }
         released > 0
     }
 
     fn poll_link(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
+        let before = self.input.len();
         match self.link.poll(cx, &mut self.input) {
             Poll::Pending => return false,
             Poll::Ready(Linked::Connected) => self.core.connected(now),
-            Poll::Ready(Linked::Read) => self.read(now),
-            Poll::Ready(Linked::Lost(error)) => self.lost(&error, now),
+            Poll::Ready(Linked::Read) => {
+                self.line.meters().received(self.input.len() - before);
+                self.read(now);
+            }
+            Poll::Ready(Linked::Lost(error)) => self.lost(now, &error),
         }
         true
     }
@@ -253,8 +263,9 @@ impl Driver {
         }
     }
 
-    fn lost(&mut self, error: &std::io::Error, now: Duration) {
+    fn lost(&mut self, now: Duration, error: &io::Error) {
         self.note_failure(error);
+        self.journal.lost(now, Loss::Io(error));
         self.unlink();
         self.core.disconnected(now);
     }
@@ -298,7 +309,7 @@ impl Driver {
                 }
                 if !self.core.wants_transmit() {
                     if let Poll::Ready(Err(error)) = self.link.poll_flush(cx) {
-                        self.lost(&error, now);
+                        self.lost(now, &error);
                         moved = true;
                     }
                     return moved;
@@ -312,9 +323,12 @@ impl Driver {
             }
             match self.link.poll_write(cx, &self.output) {
                 Poll::Pending => return moved,
-                Poll::Ready(Ok(written)) => self.output.advance(written),
+                Poll::Ready(Ok(written)) => {
+                    self.line.meters().sent(written);
+                    self.output.advance(written);
+                }
                 Poll::Ready(Err(error)) => {
-                    self.lost(&error, now);
+                    self.lost(now, &error);
                     return true;
                 }
             }
@@ -323,25 +337,32 @@ impl Driver {
     }
 
     /// Does what the core asks for.
-    fn carry_out(&mut self) {
+    fn carry_out(&mut self, now: Duration) {
         self.publish_deadline();
+        let mut released = 0;
         self.show_last_zxid();
         while let Some(output) = self.core.poll_output() {
             match output {
                 Output::Complete(completion) => {
-                    let released = self.waiters.complete(completion);
-                    self.line.release(released);
+                    self.journal.completed(&completion);
+                    released += self.waiters.complete(completion, self.line.meters());
                 }
-                Output::Event { watches, event } => self.waiters.fire(&watches, &event),
-                Output::WatchesLost(end) => self.waiters.lose_watches(match end {
-                    SessionEnd::Expired => WatchLost::Expired,
-                    SessionEnd::AuthFailed => WatchLost::AuthFailed,
-                    SessionEnd::Closed => WatchLost::Closed,
-                }),
-                Output::Connect { host } => self.dial(host),
+                Output::Event { watches, event } => {
+                    self.journal.fired(&event, watches.len());
+                    self.waiters.fire(&watches, &event);
+                }
+                Output::WatchesLost(end) => {
+                    self.journal.watches_lost(end);
+                    self.waiters.lose_watches(match end {
+                        SessionEnd::Expired => WatchLost::Expired,
+                        SessionEnd::AuthFailed => WatchLost::AuthFailed,
+                        SessionEnd::Closed => WatchLost::Closed,
+                    });
+                }
+                Output::Connect { host } => self.dial(host, now),
                 Output::Probe { host } => self.ask(host),
                 Output::Disconnect { why } => {
-                    self.explain(why);
+                    self.explain(now, why);
                     self.unlink();
                 }
                 Output::Sasl { challenge } => {
@@ -352,7 +373,7 @@ impl Driver {
                     }
                 }
                 Output::State(state) => {
-                    report(state);
+                    self.journal.session(now, state);
                     self.show_session(state);
                     self.state.send_replace(state);
                 }
@@ -360,10 +381,14 @@ impl Driver {
                 Output::Stopped => self.stopped = true,
             }
         }
+        // Once for all: callers on other threads take their units from the same place.
+        if released > 0 {
+            self.line.release(released);
+        }
     }
 
     /// Says why a connection was dropped, and keeps it for whoever waits for the first session.
-    fn explain(&mut self, why: DropReason) {
+    fn explain(&mut self, now: Duration, why: DropReason) {
         let reason = match (why, self.sasl_failure.take()) {
             (DropReason::SaslFailed, Some(error)) => {
                 let mechanism = self.servers.mechanism();
@@ -372,14 +397,7 @@ impl Driver {
             }
             _ => why.to_string(),
         };
-        match why {
-            DropReason::Ended => {}
-            DropReason::SaslFailed
-            | DropReason::SaslRefused { .. }
-            | DropReason::SaslIgnored
-            | DropReason::AuthDemanded => tracing::warn!(why = %reason, "connection dropped"),
-            _ => tracing::debug!(why = %reason, "connection dropped"),
-        }
+        self.journal.lost(now, Loss::Dropped { why, text: &reason });
         self.note_drop(why, reason);
     }
 
@@ -390,22 +408,5 @@ impl Driver {
             self.alive = alive;
             self.line.set_alive(alive.map(|(session, deadline)| (session, self.origin + deadline)));
         }
-    }
-}
-
-/// The session's events, under names that stay.
-fn report(state: SessionState) {
-    match state {
-        SessionState::Connecting => {}
-        SessionState::Connected(info) => tracing::info!(
-            session = %info.id,
-            timeout_ms = info.timeout.as_millis(),
-            read_only = info.read_only,
-            "session established"
-        ),
-        SessionState::Suspended(info) => tracing::warn!(session = %info.id, "session suspended"),
-        SessionState::Expired(session) => tracing::warn!(%session, "session expired"),
-        SessionState::AuthFailed => tracing::error!("authentication failed"),
-        SessionState::Closed => tracing::info!("session closed"),
     }
 }

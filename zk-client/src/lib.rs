@@ -30,6 +30,7 @@
 //! | `board` | what the driver shows besides the state |
 //! | [`Watch`], [`SessionState`], [`Error`], [`retry`] | what an application sees |
 //! | [`java_api`] | Java's API beside ours |
+//! | [`seen`] | names of spans, events and metrics, and what tells of them |
 //! | [`limits`] | every bound, by name and with its unit |
 
 pub mod core;
@@ -40,6 +41,7 @@ pub mod limits;
 pub mod ops;
 pub mod retry;
 pub mod sasl;
+pub mod seen;
 #[cfg(feature = "tls")]
 pub mod tls;
 

@@ -109,6 +109,11 @@ pub const DELETE_BATCHES_IN_FLIGHT: usize = 4;
 
 /// Times `delete_recursive` looks for nodes that others have created meanwhile, before it fails.
 pub const DELETE_ROUNDS_MAX: u32 = 16;
+/// Warnings of one kind that may be said at once, when a connection or session has been quiet for long.
+pub const WARNINGS_BURST: u32 = 3;
+
+/// After that, one warning of each kind in this time: a server that flaps for a day says some 3,000 lines.
+pub const WARNING_EVERY: Duration = Duration::from_secs(30);
 
 const _: () = assert!(QUEUE_UNITS_MAX * UNIT_BYTES == 64 * 1024 * 1024);
 const _: () = assert!(WRITE_BATCH_BYTES <= WRITE_KEEP_BYTES);

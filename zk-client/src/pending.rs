@@ -38,7 +38,7 @@ pub(crate) struct About {
 /// An answer under decoding.
 pub(crate) struct Answered<'a> {
     context: &'a About,
-    request: Request,
+    request: Box<Request>,
     result: Result<Reply, Failure>,
     watch: Option<Armed>,
 }
@@ -90,6 +90,7 @@ impl<T> fmt::Debug for Pending<T> {
 
 impl Answered<'_> {
     /// The reply, or the error it stands for.
+    #[inline]
     pub(crate) fn reply(self) -> Result<(Reply, Rest), Error> {
         let rest = Rest { chroot: self.context.chroot.clone(), watch: self.watch, request: self.request };
         match self.result {
@@ -107,6 +108,7 @@ impl Answered<'_> {
     }
 
     /// Reads a record from the reply and pairs it with what else came.
+    #[inline]
     pub(crate) fn read<R: zk_proto::Decode>(self) -> Result<(R, Rest), Error> {
         let operation = self.context.operation;
         let (reply, rest) = self.reply()?;
@@ -129,7 +131,7 @@ impl Answered<'_> {
 /// What came with a reply.
 pub(crate) struct Rest {
     pub(crate) chroot: Chroot,
-    pub(crate) request: Request,
+    pub(crate) request: Box<Request>,
     watch: Option<Armed>,
 }
 
@@ -137,7 +139,7 @@ impl Rest {
     pub(crate) fn watch(self, operation: &'static str) -> Result<Watch, Error> {
         match self.watch {
             Some(armed) => {
-                let path = into_path(self.request).unwrap_or_default();
+                let path = into_path(*self.request).unwrap_or_default();
                 let path = self.chroot.strip(path);
                 Ok(Watch::new(armed, self.chroot, path))
             }
@@ -175,7 +177,7 @@ impl Rest {
     }
 
     fn located(self, error: Error) -> Error {
-        match into_path(self.request) {
+        match into_path(*self.request) {
             Some(path) => error.with_path(self.chroot.strip(path)),
             None => error,
         }

@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorKind};
 use crate::hosts::{Host, keep_names};
 use crate::limits::FOLLOW_RETRY;
 use crate::pending::{About, Answered, Pending};
+use crate::seen::RequestSeen;
 use crate::submit::{Command, Line};
 use crate::watch::Watch;
 
@@ -49,7 +50,7 @@ impl Follower {
                     if matches!(error.kind(), ErrorKind::ConnectionLoss | ErrorKind::SessionExpired) => {}
                 Err(error) => {
                     // Before 3.5 there is no such node, and its ACL may forbid to read it: a restart changes both.
-                    tracing::warn!(%error, "the ensemble's configuration cannot be followed");
+                    tracing::warn!(target: "zk_client::connect", %error, "the ensemble's configuration cannot be followed");
                     sleep(FOLLOW_RETRY).await;
                 }
             }
@@ -60,8 +61,11 @@ impl Follower {
     fn read(&self) -> Option<Pending<(Option<Bytes>, Watch)>> {
         let inbox = self.inbox.upgrade()?;
         let request = Request::GetData(GetDataRequest { path: CONFIG_PATH.to_owned(), watch: true });
-        let ticket = self.line.submit(&inbox, request, Terms::default());
-        let about = About { operation: "follow_ensemble", chroot: Chroot::default(), write: false };
+        // The path is the server's own.
+        let chroot = Chroot::default();
+        let seen = RequestSeen::begin(&request, &chroot);
+        let ticket = self.line.submit(&inbox, request, Terms::default(), seen);
+        let about = About { operation: "follow_ensemble", chroot, write: false };
         Some(Pending::in_line(ticket, about, decode))
     }
 
@@ -69,7 +73,9 @@ impl Follower {
         let text = String::from_utf8_lossy(data.as_deref().unwrap_or_default());
         let config: EnsembleConfig = match text.parse() {
             Ok(config) => config,
-            Err(error) => return tracing::warn!(%error, "the list of servers stays as it is"),
+            Err(error) => {
+                return tracing::warn!(target: "zk_client::connect", %error, "the list of servers stays as it is");
+            }
         };
         let mut hosts: Vec<Host> = Vec::new();
         // Servers whose client port stands in a file of their own are known by the connect string alone.
@@ -87,7 +93,7 @@ impl Follower {
         if !(hosts.len() == listed.len() && hosts.iter().all(|host| listed.contains(host)))
             && let Some(inbox) = self.inbox.upgrade()
         {
-            tracing::info!(servers = %Names(&hosts), "the ensemble has changed");
+            tracing::info!(target: "zk_client::connect", servers = %Names(&hosts), "the ensemble has changed");
             let _ = inbox.send(Command::Servers(hosts));
         }
     }

@@ -133,12 +133,18 @@ impl Core {
 
     /// Takes an operation in at the end of the queue. With `session`, it is sent in that session or fails. Ends
     /// in exactly one [`Output::Complete`] unless [`Core::cancel`] takes it out.
-    pub fn submit(&mut self, now: Duration, request: Request, session: Option<SessionId>) -> OpId {
+    pub fn submit(
+        &mut self,
+        now: Duration,
+        request: impl Into<Box<Request>>,
+        session: Option<SessionId>,
+    ) -> OpId {
         self.submit_on(now, request, Terms::in_session(session))
     }
 
     /// As [`Core::submit`], with all that may be said of an operation.
-    pub fn submit_on(&mut self, _now: Duration, request: Request, terms: Terms) -> OpId {
+    pub fn submit_on(&mut self, _now: Duration, request: impl Into<Box<Request>>, terms: Terms) -> OpId {
+        let request = request.into();
         let ended = match self.phase {
             Phase::Over(SessionEnd::Expired) => Some(Failure::SessionExpired { sent: false }),
             Phase::Over(SessionEnd::AuthFailed) => Some(Failure::AuthFailed { sent: false }),

@@ -192,7 +192,7 @@ impl Life {
             assert!(!opcode(&completion.request).is_write() || sent, "{op:?} was not sent");
         }
         if completion.watching
-            && let Request::GetData(r) = &completion.request
+            && let Request::GetData(r) = &*completion.request
         {
             self.watching.insert(op, r.path.clone());
         }

@@ -11,7 +11,8 @@ use super::request::{OpId, Request, Terms, opcode};
 /// One operation on its way.
 pub(super) struct Operation {
     pub(super) id: OpId,
-    pub(super) request: Request,
+    /// Boxed: it changes hands a dozen times, and is larger than all the rest.
+    pub(super) request: Box<Request>,
     /// The only session it may be sent in.
     pub(super) pin: Option<SessionId>,
     /// Whether it is sent again after a loss, where that is not for the policy to say.
@@ -49,11 +50,11 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn push(&mut self, request: Request, terms: Terms) -> OpId {
+    pub(super) fn push(&mut self, request: impl Into<Box<Request>>, terms: Terms) -> OpId {
         let id = self.take_id();
         self.waiting.push_back(Operation {
             id,
-            request,
+            request: request.into(),
             pin: terms.session,
             resend: terms.resend,
             sends: 0,
@@ -85,7 +86,7 @@ impl Queue {
         }
         // Taking it out of the middle would cost a walk for each; its memory is given back now, its place later.
         operation.cancelled = true;
-        operation.request = Request::Ping;
+        *operation.request = Request::Ping;
         self.cancelled += 1;
         if self.cancelled * 2 > self.waiting.len() {
             self.waiting.retain(|operation| !operation.cancelled);

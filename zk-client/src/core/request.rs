@@ -91,7 +91,7 @@ pub struct Completion {
     /// Which.
     pub op: OpId,
     /// What was asked, given back so that the caller need not keep a copy.
-    pub request: Request,
+    pub request: Box<Request>,
     /// How it ended.
     pub result: Result<Reply, Failure>,
     /// Whether the watch it asked for is registered, under the name of the operation.

@@ -92,7 +92,7 @@ impl Core {
         }
         operation.sends += 1;
         operation.sent_at = now;
-        if let Request::Auth(packet) = &operation.request {
+        if let Request::Auth(packet) = &*operation.request {
             let secret = packet.auth.0.clone().unwrap_or_default();
             put_auth(out, &packet.scheme, secret.clone());
             let credentials = Credentials::new(packet.scheme.clone(), secret);

@@ -25,7 +25,7 @@ impl Probe {
             match timeout(PROBE_MAX, is_writable(dialer, &host)).await {
                 Ok(Ok(writable)) => writable,
                 Ok(Err(error)) => {
-                    tracing::debug!(server = %host, %error, "not asked whether it is writable");
+                    tracing::debug!(target: "zk_client::connect", server = %host, %error, "not asked whether it is writable");
                     false
                 }
                 Err(_) => false,

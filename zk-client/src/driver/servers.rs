@@ -62,17 +62,17 @@ impl Servers {
 
 impl Driver {
     pub(super) fn update_servers(&mut self, hosts: Vec<Host>, now: Duration) {
-        tracing::debug!(servers = ?hosts, "list of servers");
+        tracing::debug!(target: "zk_client::connect", servers = ?hosts, "list of servers");
         let servers = &mut self.servers;
         let numbers = servers.directory.update(hosts.clone(), servers.target);
         servers.board.set_hosts(hosts);
         self.core.update_hosts(now, &numbers);
     }
 
-    pub(super) fn dial(&mut self, number: usize) {
+    pub(super) fn dial(&mut self, number: usize, now: Duration) {
         self.servers.target = Some(number);
         let Some(host) = self.servers.directory.get(number) else { return };
-        tracing::debug!(server = %host, "connect");
+        self.journal.dialing(now, host);
         self.link = Link::dial(Arc::clone(&self.servers.dialer), host.clone());
     }
 
@@ -99,7 +99,6 @@ impl Driver {
         } else {
             error.to_string()
         };
-        tracing::debug!(server = %host, %reason, "connection lost");
         self.servers.board.failed(host, reason);
     }
 

@@ -86,7 +86,8 @@ impl<'a> Draft<'a> {
                     write: opcode(&request).is_write(),
                 };
                 let terms = Terms::in_session(self.session).resend(self.resend);
-                Pending::in_line(self.client.submit(request, terms), about, decode)
+                let ticket = self.client.submit(request, terms, &about.chroot);
+                Pending::in_line(ticket, about, decode)
             }
             Err(error) => Pending::failed(error),
         }

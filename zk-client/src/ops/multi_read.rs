@@ -97,7 +97,7 @@ fn decode(answered: Answered<'_>) -> Result<Vec<Result<ReadResult, Error>>, Erro
         Ok(response) => response.results,
         Err(why) => return Err(rest.bad_reply(operation, why)),
     };
-    let asked: &[MultiOp] = match &rest.request {
+    let asked: &[MultiOp] = match &*rest.request {
         Request::MultiRead(request) => &request.ops,
         _ => &[],
     };

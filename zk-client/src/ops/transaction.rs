@@ -185,7 +185,7 @@ fn decode(answered: Answered<'_>) -> Result<Vec<TransactionResult>, Error> {
     });
     if let Some((index, code)) = failed {
         let error = Error::new(ErrorKind::Transaction { index, code }, operation).with_zxid(zxid);
-        let Request::Multi(request) = &rest.request else { return Err(error) };
+        let Request::Multi(request) = &*rest.request else { return Err(error) };
         return Err(match request.ops.get(index) {
             Some(step) => error.with_path(rest.chroot.strip(step.path().to_owned())),
             None => error,
