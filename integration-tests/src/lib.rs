@@ -6,6 +6,7 @@
 //! | [`our_server`] | our `zk-server` as a process: started, killed, restarted |
 //! | [`targets`], [`scenarios!`], [`session_killer`] | the servers a scenario runs against; ending a session on any of them |
 //! | [`sim`] | server, clients and locks as pure cores in one thread, under faults drawn from a seed |
+//! | [`proxy`] | the fault proxy: delays, swallows, cuts, corrupts or holds chosen frames |
 //! | [`critical_section`] | the overlap detector that holders of a lock write to |
 //! | [`process`] | what the kernel says of a process: memory, CPU time |
 
@@ -13,6 +14,7 @@ pub mod critical_section;
 pub mod our_server;
 pub mod peers;
 pub mod process;
+pub mod proxy;
 pub mod scenarios;
 pub mod session_killer;
 pub mod sim;
