@@ -48,6 +48,8 @@ struct State {
     connections: u64,
     rules: Vec<Arc<RuleState>>,
     record: Vec<Message>,
+    /// How many frames were taken out of the record before.
+    taken: usize,
 }
 
 impl Proxy {
@@ -147,7 +149,9 @@ impl Proxy {
 
     /// The frames since the last call, which are then forgotten.
     pub fn take_record(&self) -> Vec<Message> {
-        std::mem::take(&mut self.shared.lock().record)
+        let mut state = self.shared.lock();
+        state.taken += state.record.len();
+        std::mem::take(&mut state.record)
     }
 
     /// How many frames of the record are such.
@@ -156,10 +160,20 @@ impl Proxy {
         self.shared.lock().record.iter().filter(|message| which(message)).count()
     }
 
-    /// Waits until the record holds at least `count` frames of which this holds.
+    /// Waits until the record has held at least `count` frames of which this holds.
     pub async fn seen(&self, count: usize, which: impl Fn(&Message) -> bool) {
         let mut grown = self.shared.grown.subscribe();
-        while self.count(&which) < count {
+        let (mut found, mut looked) = (0, 0);
+        loop {
+            {
+                let state = self.shared.lock();
+                let fresh = state.record.iter().skip(looked.max(state.taken) - state.taken);
+                found += fresh.filter(|message| which(message)).count();
+                looked = state.taken + state.record.len();
+            }
+            if found >= count {
+                return;
+            }
             // The sender lives in `self`.
             let _ = grown.changed().await;
         }
