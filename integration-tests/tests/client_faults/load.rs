@@ -142,7 +142,7 @@ impl Worker {
         };
         if done {
             self.own = (version + 1, fresh);
-            let event = soon(watch).await.expect("the event was lost").unwrap();
+            let event = soon(watch).await.map_err(|_| "the event was lost").unwrap().unwrap();
             assert_eq!((event.event_type, &event.path), (EventType::NodeDataChanged, &path));
             self.totals.watches.fetch_add(1, Ordering::Relaxed);
         }

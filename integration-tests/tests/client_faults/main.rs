@@ -5,6 +5,7 @@
 
 mod cuts;
 mod load;
+mod lost;
 
 use std::future::Future;
 
@@ -23,6 +24,13 @@ async fn connected(zk: &Client) -> Result<SessionInfo, Failure> {
     let mut state = zk.session_state();
     let state = *soon(state.wait_for(SessionState::is_connected)).await??;
     state.session().ok_or_else(|| "connected without a session".into())
+}
+
+/// Waits until the client knows that it is not connected.
+async fn disconnected(zk: &Client) -> Outcome {
+    let mut state = zk.session_state();
+    soon(state.wait_for(|state| !state.is_connected())).await??;
+    Ok(())
 }
 
 fn tasks() -> usize {
