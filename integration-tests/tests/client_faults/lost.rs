@@ -304,10 +304,7 @@ async fn answers_that_say_nothing_fail_their_operation_alone(place: Place) -> Ou
         let outcome = soon((kind.start)(&zk, "/n")).await?;
         before.await?;
         // Nothing there is an answer without a body too; then the next one is hit.
-        let error = match outcome {
-            Err(error) => error,
-            Ok(_) => continue,
-        };
+        let Err(error) = outcome else { continue };
         if error.kind() == ErrorKind::BadReply {
             assert_eq!(error.outcome_unknown(), kind.op.is_write(), "{error}");
         } else {

@@ -6,6 +6,7 @@
 mod cuts;
 mod load;
 mod lost;
+mod watches;
 
 use std::future::Future;
 
