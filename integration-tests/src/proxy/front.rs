@@ -50,6 +50,8 @@ struct State {
     record: Vec<Message>,
     /// How many frames were taken out of the record before.
     taken: usize,
+    /// The record is not kept.
+    blind: bool,
 }
 
 impl Proxy {
@@ -154,6 +156,11 @@ impl Proxy {
         std::mem::take(&mut state.record)
     }
 
+    /// Whether frames are recorded from now on, as they are unless this says otherwise. Rules act either way.
+    pub fn set_recording(&self, recording: bool) {
+        self.shared.lock().blind = !recording;
+    }
+
     /// How many frames of the record are such.
     #[must_use]
     pub fn count(&self, which: impl Fn(&Message) -> bool) -> usize {
@@ -229,8 +236,12 @@ impl Shared {
     }
 
     pub(super) fn note(&self, message: Message) {
-        self.lock().record.push(message);
-        self.grown.send_replace(());
+        let mut state = self.lock();
+        if !state.blind {
+            state.record.push(message);
+            drop(state);
+            self.grown.send_replace(());
+        }
     }
 
     pub(super) fn add_rule(&self, rule: Arc<RuleState>) {

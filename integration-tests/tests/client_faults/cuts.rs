@@ -160,7 +160,7 @@ async fn check(direct: &Client, ledger: &Ledger) -> Outcome {
 }
 
 /// The queue takes all it ever took: while answers are held back, exactly its size is sent and no more.
-async fn no_room_is_lost(proxy: &Proxy, zk: &Client) -> Outcome {
+pub(crate) async fn no_room_is_lost(proxy: &Proxy, zk: &Client) -> Outcome {
     zk.exists("/").await?;
     proxy.clear_rules();
     proxy.take_record();

@@ -21,12 +21,12 @@ integration_tests::scenarios!(
     answers_that_say_nothing_fail_their_operation_alone,
 );
 
-type Started = BoxFuture<'static, Result<String, Error>>;
+pub(crate) type Started = BoxFuture<'static, Result<String, Error>>;
 
 /// An operation on the node at a path, which has one child, `old`.
-struct Kind {
-    op: OpCode,
-    start: fn(&Client, &str) -> Started,
+pub(crate) struct Kind {
+    pub(crate) op: OpCode,
+    pub(crate) start: fn(&Client, &str) -> Started,
 }
 
 /// `start`, its answer as text.
@@ -39,7 +39,7 @@ macro_rules! kind {
     };
 }
 
-fn writes() -> [Kind; 9] {
+pub(crate) fn writes() -> [Kind; 9] {
     [
         kind!(Create2, |zk, path| zk.create(format!("{path}/new"), "x").send()),
         kind!(Create2, |zk, path| zk.create(format!("{path}/s-"), "x").ephemeral().sequential().send()),
@@ -53,7 +53,7 @@ fn writes() -> [Kind; 9] {
     ]
 }
 
-fn reads() -> [Kind; 9] {
+pub(crate) fn reads() -> [Kind; 9] {
     [
         kind!(GetData, |zk, path| zk.get(path).send()),
         kind!(GetData, |zk, path| zk.get(path).watch().send().map(|o| o.map(|(node, _)| node))),
@@ -72,7 +72,7 @@ fn losses(proxy: &Proxy, op: OpCode) -> [(Pick<'_>, bool); 2] {
     [(proxy.on_request(op), false), (proxy.on_reply(op), true)]
 }
 
-async fn prepared(direct: &Client, path: &str) -> Outcome {
+pub(crate) async fn prepared(direct: &Client, path: &str) -> Outcome {
     direct.create(path, "data").await?;
     direct.create(format!("{path}/old"), "").await?;
     Ok(())

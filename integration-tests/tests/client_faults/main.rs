@@ -4,8 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod cuts;
+mod dropped;
 mod load;
 mod lost;
+mod silence;
+mod volume;
 mod watches;
 
 use std::future::Future;
