@@ -3,6 +3,7 @@
 #
 #   .ci/peers.sh                 Apache ZooKeeper 3.8 and Curator 5.4 (apt), Kazoo (PyPI, in a venv)
 #   ZK_PEERS_395=1 .ci/peers.sh  also ZooKeeper 3.9.5 and Curator 5.9, lifted out of the pyspark package
+#   ZK_PEERS_KERBEROS=1 .ci/peers.sh  also a KDC's programs, and what the feature gssapi needs to build (apt)
 #
 # Idempotent and silent about what is already there. Writes $ZK_PEERS_DIR/peers.env (KEY=VALUE lines, read by
 # integration-tests/src/peers.rs) and prints it. Starts nothing: .ci/peers_prove.sh runs what was found.
@@ -34,6 +35,11 @@ command -v javac >/dev/null || want+=(default-jdk-headless)
 command -v python3 >/dev/null || want+=(python3)
 # Debian's python3 comes without ensurepip; any other python3 brings its own.
 python3 -c 'import ensurepip' 2>/dev/null || want+=(python3-venv)
+if [ "${ZK_PEERS_KERBEROS:-0}" = 1 ]; then
+  for package in krb5-kdc krb5-admin-server krb5-user libkrb5-dev libclang-dev pkg-config; do
+    installed "$package" || want+=("$package")
+  done
+fi
 if [ ${#want[@]} -gt 0 ]; then
   command -v apt-get >/dev/null || { say "no apt-get here; missing: ${want[*]}"; exit 1; }
   say "installing ${want[*]}"

@@ -118,9 +118,45 @@ fn files() {
     }
 }
 
+/// Lives of a session, in the words of `zk_fuzz::session`: connected, busy, cut, connected again, expired, closed.
+fn lives() {
+    const DIAL: [u8; 5] = [10, 7, 18, 255, 4];
+    // Granted for 6 s, as asked or expired; with the read-only byte.
+    const GRANTED: u8 = 0x43;
+    const EXPIRED: u8 = 0x41;
+    let connected = [&DIAL[..], &[GRANTED]].concat();
+    // Watched reads of three nodes, two writes, a pinned one, sent; then answers, an event, and one refusal.
+    let asked = [11, 0x08, 11, 0x49, 12, 0x8a, 13, 2, 13, 1, 18, 255];
+    let answered = [2, 0, 0, 3, 2, 0, 5, 0x80, 2, 0, 0, 3, 0, 0, 3, 3, 0];
+    let credentials = [15, 1, 18, 255, 6, 0, 0];
+    let silence = [9, 40, 18, 255, 6, 1, 0, 10, 10];
+    let given_up = [11, 0x09, 13, 4, 16, 0, 16, 1, 17, 2, 18, 255];
+    let garbage = [0, 5, 1, 2, 3, 4, 5];
+    let close = [19, 0, 18, 255, 2, 0, 0];
+    let cut = [8];
+    let expired = [&DIAL[..], &[EXPIRED]].concat();
+    for flags in [0, 4, 8, 16, 27] {
+        let parts: [(&str, &[&[u8]]); 6] = [
+            ("busy", &[&connected, &asked, &answered, &silence, &close]),
+            ("cut", &[&connected, &asked, &cut, &connected, &[18, 255, 6, 2, 0], &answered, &close]),
+            ("cuts", &[&connected, &asked, &cut, &DIAL, &cut, &connected, &garbage, &connected, &answered]),
+            (
+                "expired",
+                &[&connected, &asked, &answered, &cut, &given_up, &expired, &connected, &asked, &close],
+            ),
+            ("credentials", &[&connected, &credentials, &asked, &cut, &connected, &credentials, &[6, 0, 3]]),
+            ("given-up", &[&given_up, &connected, &given_up, &answered, &[19, 9], &connected, &given_up]),
+        ];
+        for (name, parts) in parts {
+            seed("session_core", &format!("{name}-{flags}"), &[&[&[flags, 1][..]], parts].concat());
+        }
+    }
+}
+
 fn main() {
     records();
     wires();
     files();
+    lives();
     println!("seeds are in {}", fuzz_dir().join("corpus").display());
 }

@@ -1,5 +1,8 @@
 //! What every fuzz target holds: no panic, and what was understood is written in a way that is understood the same.
 
+pub mod heap;
+pub mod session;
+
 use bytes::{Bytes, BytesMut};
 use std::fmt::Debug;
 use zk_proto::{Decode, Encode, Reader};

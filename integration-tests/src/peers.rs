@@ -15,10 +15,12 @@
 //! # }
 //! ```
 
+mod ensemble;
 mod find;
 mod run;
 mod server;
 
+pub use ensemble::JavaEnsemble;
 pub use find::{JavaVersion, Missing, Peers, or_skip, skipped};
 pub use run::{Finished, run};
-pub use server::{JavaServer, JavaServerOptions, free_port};
+pub use server::{Extra, JavaServer, JavaServerOptions, free_port};

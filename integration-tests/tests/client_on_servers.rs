@@ -101,7 +101,7 @@ async fn acls_and_credentials(place: Place) -> Outcome {
     assert_eq!(stat.aversion, 1);
     assert_eq!(stranger.get("/mine").await?.data.as_ref(), b"private");
     let e = owner.set_acl("/mine", vec![]).await.unwrap_err();
-    assert_eq!(e.kind(), ErrorKind::InvalidArgument, "{e}");
+    assert_eq!(e.code(), Some(ErrorCode::InvalidAcl), "{e}");
     owner.close().await;
     stranger.close().await;
     Ok(())

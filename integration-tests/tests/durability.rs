@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,11 +19,21 @@ async fn connect(hosts: &str) -> Result<Client, Failure> {
     Ok(Client::builder().session_timeout(Duration::from_secs(20)).connect(hosts).await?)
 }
 
-/// Creates nodes and sets its own one, 32 in flight, until the server is gone.
-async fn write_until_killed(zk: Client, writer: usize, round: usize, acknowledged: Acknowledged) {
+/// Creates nodes and sets its own one, 32 in flight, until the server is gone. A writer that has every answer at that
+/// moment loses none of them, and is told by `killed` alone.
+async fn write_until_killed(
+    zk: Client,
+    writer: usize,
+    round: usize,
+    acknowledged: Acknowledged,
+    killed: Arc<AtomicBool>,
+) {
     let own = format!("/w{writer}");
     let mut in_flight = std::collections::VecDeque::new();
     for n in 0.. {
+        if killed.load(Ordering::Relaxed) {
+            return;
+        }
         let path = format!("{own}/r{round}-{n}");
         in_flight.push_back((path.clone(), zk.create(&path, "x").send(), zk.set(&own, n.to_string()).send()));
         if in_flight.len() < 32 {
@@ -55,9 +66,16 @@ async fn acknowledged_writes_survive_kill_9() -> Result<(), Failure> {
     setup.create("/held", "").ephemeral().await?;
     for round in 0..5 {
         let mut writers = tokio::task::JoinSet::new();
+        let killed = Arc::new(AtomicBool::new(false));
         for writer in 0..WRITERS {
             let zk = connect(&server.hosts()).await?;
-            writers.spawn(write_until_killed(zk, writer, round, Arc::clone(&acknowledged)));
+            writers.spawn(write_until_killed(
+                zk,
+                writer,
+                round,
+                Arc::clone(&acknowledged),
+                Arc::clone(&killed),
+            ));
         }
         // Killed in mid-load: as soon as enough has been acknowledged, at a moment that differs by round.
         let enough = acknowledged.lock().unwrap().len() + 400 + 137 * round;
@@ -68,6 +86,7 @@ async fn acknowledged_writes_survive_kill_9() -> Result<(), Failure> {
         })
         .await?;
         server.kill9()?;
+        killed.store(true, Ordering::Relaxed);
         server.restart()?;
         timeout(PATIENCE, async { while writers.join_next().await.is_some() {} }).await?;
 

@@ -200,12 +200,9 @@ fn missing(command: &str, path: &str) -> String {
 
 /// The error's text without operation and path, which the sentence has already.
 fn reason(error: &Error) -> String {
-    let text = error.to_string();
-    let about = match error.path() {
-        Some(path) => format!("{} {path}: ", error.operation()),
-        None => format!("{}: ", error.operation()),
-    };
-    text.strip_prefix(&about).map(str::to_owned).unwrap_or(text)
+    let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+    let unknown = if error.outcome_unknown() { "; it may or may not have happened" } else { "" };
+    format!("{}{detail}{unknown}", error.kind())
 }
 
 #[cfg(test)]

@@ -10,18 +10,25 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use zk_proto::{Acl, SessionId};
 
+use crate::board::Board;
 use crate::builder::Builder;
 use crate::chroot::Chroot;
-use crate::core::{Config, Core, Request};
-use crate::driver::Driver;
+use crate::core::{Core, Request, Terms};
+use crate::driver::{Driver, Servers};
 use crate::error::{Error, ErrorKind};
-use crate::hosts::Host;
 use crate::ops::{
-    AddAuth, AddWatch, Create, Delete, Draft, Exists, Get, GetAcl, GetChildren, RemoveWatches, Set, SetAcl,
-    Sync, Transaction,
+    AddAuth, AddWatch, Create, Delete, DeleteRecursive, Draft, EnsurePath, Exists, Get, GetAcl,
+    GetAllChildrenNumber, GetChildren, GetConfig, GetEphemerals, MultiRead, Reconfig, RemoveWatches, Set,
+    SetAcl, Sync, Transaction, Upsert, Walk, WhoAmI,
 };
+use crate::seen::RequestSeen;
 use crate::state::SessionState;
 use crate::submit::{Command, Line, Ticket};
+
+mod follow;
+mod servers;
+
+use follow::{Follower, run_beside};
 
 /// A ZooKeeper client: one logical client over many connections and, unless expiry is made terminal, many
 /// sessions.
@@ -35,7 +42,9 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     line: Arc<Line>,
     inbox: mpsc::UnboundedSender<Command>,
+    board: Arc<Board>,
     chroot: Chroot,
+    frame_limit: usize,
     driver: Mutex<Option<JoinHandle<()>>>,
     /// Closes when the driver has ended.
     ended: watch::Receiver<()>,
@@ -55,26 +64,40 @@ impl Client {
         Builder::default()
     }
 
-    pub(crate) fn start(config: Config, seed: u64, hosts: Vec<Host>, chroot: Chroot) -> Self {
+    /// Starts the client's task. With `follow`, it keeps the list of servers up to date.
+    pub(crate) fn start(
+        core: Core,
+        frame_limit: usize,
+        servers: Servers,
+        chroot: Chroot,
+        follow: bool,
+    ) -> Self {
         let (inbox, commands) = mpsc::unbounded_channel();
         let (state, state_seen) = watch::channel(SessionState::Connecting);
         let (alive, ended) = watch::channel(());
         let line = Arc::new(Line::new(state_seen));
-        let frame_limit = config.frame_limit;
-        let driver = Driver::new(
-            Core::new(config, seed),
-            hosts,
-            frame_limit,
-            Arc::clone(&line),
-            commands,
-            inbox.downgrade(),
-            state,
-        );
+        let board = servers.board();
+        let follower = follow.then(|| Follower {
+            line: Arc::clone(&line),
+            board: Arc::clone(&board),
+            inbox: inbox.downgrade(),
+            given: board.hosts(),
+        });
+        let driver =
+            Driver::new(core, servers, frame_limit, Arc::clone(&line), commands, inbox.downgrade(), state);
         let task = tokio::spawn(async move {
-            driver.run().await;
+            run_beside(driver.run(), follower.map(Follower::run)).await;
             drop(alive);
         });
-        Self(Arc::new(Inner { line, inbox, chroot, driver: Mutex::new(Some(task)), ended }))
+        Self(Arc::new(Inner {
+            line,
+            inbox,
+            board,
+            chroot,
+            frame_limit,
+            driver: Mutex::new(Some(task)),
+            ended,
+        }))
     }
 
     pub(crate) async fn first_session(&self, limit: Duration) -> Result<(), Error> {
@@ -85,7 +108,8 @@ impl Client {
         let settled = state.wait_for(|state| !unsettled(state));
         let outcome = match tokio::time::timeout(limit, settled).await {
             Err(_) => Err(ErrorKind::Timeout),
-            Ok(Err(_)) => Err(ErrorKind::Closed),
+            // A session taken over may be gone, and with it the client.
+            Ok(Err(_)) => Err(self.0.line.end()),
             Ok(Ok(state)) => match *state {
                 SessionState::AuthFailed => Err(ErrorKind::AuthFailed),
                 SessionState::Closed => Err(ErrorKind::Closed),
@@ -94,10 +118,15 @@ impl Client {
         };
         outcome.map_err(|kind| {
             let error = Error::new(kind, "connect");
+            let reasons = self.0.board.reasons();
             match kind {
-                ErrorKind::Timeout => {
+                ErrorKind::Timeout if reasons.is_empty() => {
                     error.with_detail(format_args!("no server established a session within {limit:?}"))
                 }
+                ErrorKind::Timeout => error.with_detail(format_args!(
+                    "no server established a session within {limit:?}; last: {reasons}"
+                )),
+                ErrorKind::AuthFailed if !reasons.is_empty() => error.with_detail(reasons),
                 _ => error,
             }
         })
@@ -107,8 +136,14 @@ impl Client {
         &self.0.chroot
     }
 
-    pub(crate) fn submit(&self, request: Request, session: Option<SessionId>) -> Ticket {
-        self.0.line.submit(&self.0.inbox, request, session)
+    pub(crate) fn frame_limit(&self) -> usize {
+        self.0.frame_limit
+    }
+
+    /// Takes a place in line. `chroot` is that of the request's paths: none if they are the server's own.
+    pub(crate) fn submit(&self, request: Request, terms: Terms, chroot: &Chroot) -> Ticket {
+        let seen = RequestSeen::begin(&request, chroot);
+        self.0.line.submit(&self.0.inbox, request, terms, seen)
     }
 
     /// Creates a node; see [`Create`] for its modes. Answers with the path and the stat.
@@ -168,6 +203,89 @@ impl Client {
         Transaction::new(Draft::new(self, "transaction"))
     }
 
+    /// Several reads in one request, each for itself.
+    ///
+    /// ```no_run
+    /// # async fn example(zk: zk_client::Client) -> Result<(), zk_client::Error> {
+    /// for read in zk.multi_read().get("/app/a").get_children("/app/b").await? {
+    ///     match read {
+    ///         Ok(found) => println!("{found:?}"),
+    ///         Err(error) if error.is_no_node() => println!("{:?} is not there", error.path()),
+    ///         Err(error) => return Err(error),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn multi_read(&self) -> MultiRead<'_> {
+        MultiRead::new(Draft::new(self, "multi_read"))
+    }
+
+    /// Counts all nodes below one, at any depth.
+    pub fn get_all_children_number(&self, path: impl Into<String>) -> GetAllChildrenNumber<'_> {
+        GetAllChildrenNumber::new(Draft::new(self, "get_all_children_number"), path.into())
+    }
+
+    /// Lists this session's ephemeral nodes whose paths begin with `prefix`, which need not end where a name ends;
+    /// `/` is all of them (within the chroot).
+    pub fn get_ephemerals(&self, prefix: impl Into<String>) -> GetEphemerals<'_> {
+        GetEphemerals::new(Draft::new(self, "get_ephemerals"), prefix.into())
+    }
+
+    /// Asks as whom the server knows this client's connection.
+    pub fn who_am_i(&self) -> WhoAmI<'_> {
+        WhoAmI::new(Draft::new(self, "who_am_i"))
+    }
+
+    /// Reads the configuration of the ensemble, whatever the chroot.
+    pub fn get_config(&self) -> GetConfig<'_> {
+        GetConfig::new(Draft::new(self, "get_config"))
+    }
+
+    /// Changes who is in the ensemble.
+    ///
+    /// ```no_run
+    /// # async fn example(zk: zk_client::Client) -> Result<(), zk_client::Error> {
+    /// let now = zk.get_config().await?.config;
+    /// let version = now.version.unwrap_or(-1);
+    /// zk.reconfig().join(4, "zk4:2888:3888;2181").leave(1).version(version).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reconfig(&self) -> Reconfig<'_> {
+        Reconfig::new(Draft::new(self, "reconfig").absolute())
+    }
+
+    /// Makes sure that a node and all above it exist, as `mkdir -p` does.
+    pub fn ensure_path(&self, path: impl Into<String>) -> EnsurePath<'_> {
+        EnsurePath::new(Draft::new(self, "ensure_path").absolute(), path.into())
+    }
+
+    /// Replaces a node's data, or creates the node with it.
+    pub fn upsert(&self, path: impl Into<String>, data: impl Into<Bytes>) -> Upsert<'_> {
+        Upsert::new(Draft::new(self, "upsert"), path.into(), data.into())
+    }
+
+    /// Deletes a node and everything below it. Answers with the number of nodes.
+    pub fn delete_recursive(&self, path: impl Into<String>) -> DeleteRecursive<'_> {
+        DeleteRecursive::new(Draft::new(self, "delete_recursive"), path.into())
+    }
+
+    /// A node and everything below it, as a stream.
+    ///
+    /// ```no_run
+    /// # async fn example(zk: zk_client::Client) -> Result<(), zk_client::Error> {
+    /// let mut nodes = zk.walk("/app").with_data();
+    /// while let Some(node) = nodes.next().await.transpose()? {
+    ///     println!("{} {:?}", node.path, node.data);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn walk(&self, path: impl Into<String>) -> Walk {
+        Walk::new(Draft::new(self, "walk").owned(), path.into())
+    }
+
     /// Watches a node for good, or, with [`AddWatch::recursive`], everything below it: a stream of events that
     /// survives reconnects and says when it may have missed something.
     pub fn watch(&self, path: impl Into<String>) -> AddWatch<'_> {
@@ -212,10 +330,18 @@ impl Client {
     /// [`CLOSE_MAX`](crate::limits::CLOSE_MAX), and until the client's task has ended. Operations submitted
     /// before are still sent; later ones fail with [`ErrorKind::Closed`]. May be called again.
     ///
+    /// While no server is connected each is tried once more, without a pause. When none takes the session the
+    /// client ends at once: the servers then end the session by its timeout.
+    ///
     /// # Cancellation
     /// The session is closed all the same.
     pub async fn close(&self) {
         let _ = self.0.inbox.send(Command::Close);
+        self.ended().await;
+    }
+
+    /// Until the client's task is gone.
+    async fn ended(&self) {
         let mut ended = self.0.ended.clone();
         while ended.changed().await.is_ok() {}
         let task = self.0.driver.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -4,10 +4,14 @@
 //! and what an answer means is the core's.
 
 mod link;
+mod probe;
+mod sasl;
+mod servers;
 mod waiters;
 
 use bytes::{Buf as _, BytesMut};
 use std::future::{Future as _, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,17 +22,22 @@ use zk_proto::SessionId;
 use zk_proto::frame;
 
 use crate::core::{Core, DropReason, Output};
-use crate::hosts::Host;
 use crate::limits::{INBOX_BATCH, SWEEP_AFTER, WRITE_BATCH_BYTES, WRITE_KEEP_BYTES};
+use crate::sasl::SaslError;
+use crate::seen::{Journal, Loss};
 use crate::state::SessionState;
 use crate::submit::{Command, Line, Submission};
 use link::{Link, Linked};
+use sasl::Authenticator;
+pub(crate) use servers::Servers;
 use waiters::Waiters;
 
 pub(crate) struct Driver {
     core: Core,
-    hosts: Vec<Host>,
-    attempts: usize,
+    servers: Servers,
+    authenticator: Option<Authenticator>,
+    /// Why the mechanism could not go on, for the core's [`DropReason::SaslFailed`].
+    sasl_failure: Option<SaslError>,
     frame_limit: usize,
     line: Arc<Line>,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -39,6 +48,7 @@ pub(crate) struct Driver {
     /// Every handle is gone, and the core was told.
     orphaned: bool,
     waiters: Waiters,
+    journal: Journal,
     state: watch::Sender<SessionState>,
     link: Link,
     input: BytesMut,
@@ -54,7 +64,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(
         core: Core,
-        hosts: Vec<Host>,
+        servers: Servers,
         frame_limit: usize,
         line: Arc<Line>,
         commands: mpsc::UnboundedReceiver<Command>,
@@ -62,10 +72,12 @@ impl Driver {
         state: watch::Sender<SessionState>,
     ) -> Self {
         let origin = Instant::now();
+        let journal = Journal::new(Arc::clone(&line));
         Self {
             core,
-            hosts,
-            attempts: 0,
+            authenticator: servers.mechanism().map(Authenticator::new),
+            sasl_failure: None,
+            servers,
             frame_limit,
             line,
             commands,
@@ -73,6 +85,7 @@ impl Driver {
             sweep_due: false,
             orphaned: false,
             waiters: Waiters::new(inbox),
+            journal,
             state,
             link: Link::Down,
             input: BytesMut::new(),
@@ -92,7 +105,7 @@ impl Driver {
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {
             if let Command::Submit(submission) = command {
-                submission.fail(self.line.end_failure());
+                self.line.fail(submission);
             }
         }
         self.line.stop();
@@ -105,11 +118,14 @@ impl Driver {
             let now = self.origin.elapsed();
             let mut moved = self.poll_inbox(cx, now);
             moved |= self.poll_link(cx, now);
+            moved |= self.poll_probe(cx, now);
+            moved |= self.poll_sasl(cx, now);
             moved |= self.poll_timer(cx, now);
-            self.carry_out();
+            self.carry_out(now);
             self.admit(now);
-            self.sweep();
+            moved |= self.sweep();
             moved |= self.poll_write(cx, now);
+            self.journal.levels(self.waiters.watching());
             if self.stopped {
                 return Poll::Ready(());
             }
@@ -146,14 +162,16 @@ impl Driver {
                 self.waiters.forget(watch);
             }
             Command::Look => {}
+            Command::Servers(hosts) => self.update_servers(hosts, now),
+            Command::Detach => self.core.detach(now),
             Command::Close => self.core.close(now),
         }
     }
 
     fn submit(&mut self, submission: Submission, now: Duration) {
-        let Submission { request, session, units, answer } = submission;
-        let op = self.core.submit(now, request, session);
-        self.waiters.expect(op, units, answer);
+        let Submission { request, terms, units, reply_to } = submission;
+        let op = self.core.submit_on(now, request, terms);
+        self.waiters.expect(op, units, reply_to);
     }
 
     /// Lets in whom answers have made room for.
@@ -179,29 +197,45 @@ impl Driver {
 
     /// Takes out what was dropped by its caller before it is sent. While nothing can be sent it waits until
     /// there is enough of it to be worth a walk.
-    fn sweep(&mut self) {
+    fn sweep(&mut self) -> bool {
         let dropped = self.line.dropped();
         if dropped == 0 && !self.sweep_due {
-            return;
+            return false;
         }
+        let mut released = 0;
         let sending = matches!(self.link, Link::Up(_)) && self.core.wants_transmit();
         if sending || dropped >= SWEEP_AFTER.max(self.waiters.len() / 4) {
             self.line.take_dropped();
             self.sweep_due = false;
             let core = &mut self.core;
-            let released = self.waiters.sweep(|op| core.cancel(op));
+            released = self.waiters.sweep(self.line.meters(), |op| core.cancel(op));
             self.line.release(released);
         }
+        released > 0
     }
 
     fn poll_link(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
+        let before = self.input.len();
         match self.link.poll(cx, &mut self.input) {
             Poll::Pending => return false,
             Poll::Ready(Linked::Connected) => self.core.connected(now),
-            Poll::Ready(Linked::Read) => self.read(now),
-            Poll::Ready(Linked::Lost(error)) => {
-                tracing::debug!(%error, "connection lost");
-                self.lost(now);
+            Poll::Ready(Linked::Read) => {
+                self.line.meters().received(self.input.len() - before);
+                self.read(now);
+            }
+            Poll::Ready(Linked::Lost(error)) => self.lost(now, &error),
+        }
+        true
+    }
+
+    fn poll_sasl(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
+        let Some(authenticator) = &mut self.authenticator else { return false };
+        let Poll::Ready(step) = authenticator.poll(cx) else { return false };
+        match step {
+            Ok(step) => self.core.sasl_step(now, step),
+            Err(error) => {
+                self.sasl_failure = Some(error);
+                self.core.sasl_failed(now);
             }
         }
         true
@@ -228,15 +262,21 @@ impl Driver {
         }
     }
 
-    fn lost(&mut self, now: Duration) {
+    fn lost(&mut self, now: Duration, error: &io::Error) {
+        self.note_failure(error);
+        self.journal.lost(now, Loss::Io(error));
         self.unlink();
         self.core.disconnected(now);
     }
 
     fn unlink(&mut self) {
+        self.leave_server();
         self.link = Link::Down;
         self.input = BytesMut::new();
         self.output.clear();
+        if let Some(authenticator) = &mut self.authenticator {
+            authenticator.abandon();
+        }
         // Reads that were in flight wait again, and may have lost their callers meanwhile.
         self.sweep_due = true;
     }
@@ -263,7 +303,14 @@ impl Driver {
         let mut moved = false;
         loop {
             if self.output.is_empty() {
-                if !matches!(self.link, Link::Up(_)) || !self.core.wants_transmit() {
+                if !matches!(self.link, Link::Up(_)) {
+                    return moved;
+                }
+                if !self.core.wants_transmit() {
+                    if let Poll::Ready(Err(error)) = self.link.poll_flush(cx) {
+                        self.lost(now, &error);
+                        moved = true;
+                    }
                     return moved;
                 }
                 if self.output.capacity() > WRITE_KEEP_BYTES {
@@ -275,10 +322,12 @@ impl Driver {
             }
             match self.link.poll_write(cx, &self.output) {
                 Poll::Pending => return moved,
-                Poll::Ready(Ok(written)) => self.output.advance(written),
+                Poll::Ready(Ok(written)) => {
+                    self.line.meters().sent(written);
+                    self.output.advance(written);
+                }
                 Poll::Ready(Err(error)) => {
-                    tracing::debug!(%error, "connection lost");
-                    self.lost(now);
+                    self.lost(now, &error);
                     return true;
                 }
             }
@@ -287,38 +336,68 @@ impl Driver {
     }
 
     /// Does what the core asks for.
-    fn carry_out(&mut self) {
+    fn carry_out(&mut self, now: Duration) {
         self.publish_deadline();
+        let mut released = 0;
+        self.show_last_zxid();
         while let Some(output) = self.core.poll_output() {
             match output {
                 Output::Complete(completion) => {
-                    let released = self.waiters.complete(completion);
-                    self.line.release(released);
+                    self.journal.completed(&completion);
+                    released += self.waiters.complete(completion, self.line.meters());
                 }
-                Output::Event { watches, streams, event } => self.waiters.fire(&watches, &streams, &event),
-                Output::Resync { streams } => self.waiters.resync(&streams),
-                Output::WatchesLost { watches, why } => self.waiters.lose_watches(&watches, why),
-                Output::Connect { host } => self.dial(host),
+                Output::Event { watches, streams, event } => {
+                    self.journal.fired(&event, watches.len() + streams.len());
+                    self.waiters.fire(&watches, &streams, &event);
+                }
+                Output::Resync { streams } => {
+                    self.journal.resynced(streams.len());
+                    self.waiters.resync(&streams);
+                }
+                Output::WatchesLost { watches, why } => {
+                    self.journal.watches_lost(watches.len(), why);
+                    self.waiters.lose_watches(&watches, why);
+                }
+                Output::Connect { host } => self.dial(host, now),
+                Output::Probe { host } => self.ask(host),
                 Output::Disconnect { why } => {
-                    if why != DropReason::Ended {
-                        tracing::debug!(%why, "connection dropped");
-                    }
+                    self.explain(now, why);
                     self.unlink();
                 }
+                Output::Sasl { challenge } => {
+                    if let (Some(authenticator), Some(server)) =
+                        (&mut self.authenticator, self.servers.target())
+                    {
+                        authenticator.ask(server.clone(), challenge);
+                    }
+                }
                 Output::State(state) => {
-                    report(state);
+                    self.journal.session(now, state);
+                    self.show_session(state);
                     self.state.send_replace(state);
                 }
+                Output::Detached(ticket) => self.servers.detach(ticket),
                 Output::Stopped => self.stopped = true,
             }
         }
+        // Once for all: callers on other threads take their units from the same place.
+        if released > 0 {
+            self.line.release(released);
+        }
     }
 
-    fn dial(&mut self, host: usize) {
-        let Some(host) = self.hosts.get(host) else { return };
-        tracing::debug!(server = %host, "connect");
-        self.link = Link::dial(host.clone(), self.attempts);
-        self.attempts = self.attempts.wrapping_add(1);
+    /// Says why a connection was dropped, and keeps it for whoever waits for the first session.
+    fn explain(&mut self, now: Duration, why: DropReason) {
+        let reason = match (why, self.sasl_failure.take()) {
+            (DropReason::SaslFailed, Some(error)) => {
+                let mechanism = self.servers.mechanism();
+                let name = mechanism.as_ref().map_or("", |mechanism| mechanism.name());
+                format!("SASL {name}: {error}")
+            }
+            _ => why.to_string(),
+        };
+        self.journal.lost(now, Loss::Dropped { why, text: &reason });
+        self.note_drop(why, reason);
     }
 
     /// Before answers are handed out: who holds an answer finds a deadline that counts it.
@@ -328,22 +407,5 @@ impl Driver {
             self.alive = alive;
             self.line.set_alive(alive.map(|(session, deadline)| (session, self.origin + deadline)));
         }
-    }
-}
-
-/// The session's events, under names that stay.
-fn report(state: SessionState) {
-    match state {
-        SessionState::Connecting => {}
-        SessionState::Connected(info) => tracing::info!(
-            session = %info.id,
-            timeout_ms = info.timeout.as_millis(),
-            read_only = info.read_only,
-            "session established"
-        ),
-        SessionState::Suspended(info) => tracing::warn!(session = %info.id, "session suspended"),
-        SessionState::Expired(session) => tracing::warn!(%session, "session expired"),
-        SessionState::AuthFailed => tracing::error!("authentication failed"),
-        SessionState::Closed => tracing::info!("session closed"),
     }
 }

@@ -29,7 +29,9 @@ pub enum ErrorKind {
     WatchRemoved,
     /// The path breaks ZooKeeper's rules; nothing was sent.
     InvalidPath,
-    /// An argument cannot work (an empty ACL, a time to live out of range); nothing was sent.
+    /// The ACL is empty, which every server would refuse; nothing was sent.
+    InvalidAcl,
+    /// An argument cannot work (a time to live out of range); nothing was sent.
     InvalidArgument,
     /// Request or reply is larger than the frame limit (`jute.maxbuffer`).
     FrameTooLarge,
@@ -76,6 +78,12 @@ impl Error {
         self
     }
 
+    /// The same failure, told of another path.
+    pub(crate) fn map_path(mut self, map: impl FnOnce(String) -> String) -> Self {
+        self.0.path = self.0.path.map(map);
+        self
+    }
+
     pub(crate) fn with_detail(mut self, detail: impl fmt::Display) -> Self {
         self.0.detail = Some(detail.to_string());
         self
@@ -118,6 +126,12 @@ impl Error {
         self.0.zxid
     }
 
+    /// What there is to say beyond kind, operation and path: which rule a path breaks, how large a frame was.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
     /// ZooKeeper's code, where there is one: of the refusal, of a transaction's failing step, or the one Java's
     /// client would report.
     #[must_use]
@@ -127,6 +141,7 @@ impl Error {
             ErrorKind::ConnectionLoss => Some(ErrorCode::ConnectionLoss),
             ErrorKind::SessionExpired => Some(ErrorCode::SessionExpired),
             ErrorKind::AuthFailed => Some(ErrorCode::AuthFailed),
+            ErrorKind::InvalidAcl => Some(ErrorCode::InvalidAcl),
             ErrorKind::InvalidPath | ErrorKind::InvalidArgument => Some(ErrorCode::BadArguments),
             _ => None,
         }
@@ -197,6 +212,7 @@ impl fmt::Display for ErrorKind {
             Self::AuthFailed => "the server refused the credentials",
             Self::WatchRemoved => "the watch was removed",
             Self::InvalidPath => "invalid path",
+            Self::InvalidAcl => "invalid ACL",
             Self::InvalidArgument => "invalid argument",
             Self::FrameTooLarge => "larger than the frame limit",
             Self::Timeout => "timed out",

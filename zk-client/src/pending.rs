@@ -31,12 +31,14 @@ pub(crate) type Decoder<T> = fn(Answered<'_>) -> Result<T, Error>;
 pub(crate) struct About {
     pub(crate) operation: &'static str,
     pub(crate) chroot: Chroot,
+    /// Whether it changes anything.
+    pub(crate) write: bool,
 }
 
 /// An answer under decoding.
 pub(crate) struct Answered<'a> {
     context: &'a About,
-    request: Request,
+    request: Box<Request>,
     result: Result<Reply, Failure>,
     watch: Option<Registered>,
 }
@@ -62,7 +64,8 @@ impl<T> Future for Pending<T> {
         match &mut self.0 {
             Stage::InLine { ticket, context, decode } => ticket.poll(cx).map(|answer| match answer {
                 Ok(Answer { request, result, watch }) => decode(Answered { context, request, result, watch }),
-                Err(kind) => Err(Error::new(kind, context.operation)),
+                // The driver was dropped with its runtime: nobody knows what it had sent.
+                Err(kind) => Err(Error::new(kind, context.operation).with_unknown_outcome(context.write)),
             }),
             Stage::Steps(steps) => steps.as_mut().poll(cx),
             // A future polled after its end may do anything but harm; this one never ends again.
@@ -87,6 +90,7 @@ impl<T> fmt::Debug for Pending<T> {
 
 impl Answered<'_> {
     /// The reply, or the error it stands for.
+    #[inline]
     pub(crate) fn reply(self) -> Result<(Reply, Rest), Error> {
         let rest = Rest { chroot: self.context.chroot.clone(), watch: self.watch, request: self.request };
         match self.result {
@@ -104,6 +108,7 @@ impl Answered<'_> {
     }
 
     /// Reads a record from the reply and pairs it with what else came.
+    #[inline]
     pub(crate) fn read<R: zk_proto::Decode>(self) -> Result<(R, Rest), Error> {
         let operation = self.context.operation;
         let (reply, rest) = self.reply()?;
@@ -126,7 +131,7 @@ impl Answered<'_> {
 /// What came with a reply.
 pub(crate) struct Rest {
     pub(crate) chroot: Chroot,
-    pub(crate) request: Request,
+    pub(crate) request: Box<Request>,
     watch: Option<Registered>,
 }
 
@@ -149,7 +154,7 @@ impl Rest {
 
     /// The watch, and its path as the caller wrote it.
     fn registered(self) -> (Option<Registered>, (Chroot, String)) {
-        let path = self.chroot.strip(into_path(self.request).unwrap_or_default());
+        let path = self.chroot.strip(into_path(*self.request).unwrap_or_default());
         (self.watch, (self.chroot, path))
     }
 
@@ -182,7 +187,7 @@ impl Rest {
     }
 
     fn located(self, error: Error) -> Error {
-        match into_path(self.request) {
+        match into_path(*self.request) {
             Some(path) => error.with_path(self.chroot.strip(path)),
             None => error,
         }

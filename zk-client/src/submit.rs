@@ -12,9 +12,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use zk_proto::SessionId;
 
-use crate::core::{Failure, OpId, Reply, Request, units};
+use crate::core::{Failure, OpId, Reply, Request, Terms, units};
 use crate::error::ErrorKind;
+use crate::hosts::Host;
 use crate::limits::QUEUE_UNITS_MAX;
+use crate::seen::{Meters, RequestSeen};
 use crate::state::SessionState;
 use crate::watch::Registered;
 
@@ -26,31 +28,58 @@ pub(crate) enum Command {
     Forget(OpId),
     /// Somebody was parked; look at the line.
     Look,
+    /// The servers are these from now on.
+    Servers(Vec<Host>),
+    /// Stop without closing the session.
+    Detach,
     /// Close the session, then stop.
     Close,
 }
 
 /// One operation on its way to the driver.
 pub(crate) struct Submission {
-    pub(crate) request: Request,
-    /// The only session it may be sent in.
-    pub(crate) session: Option<SessionId>,
+    pub(crate) request: Box<Request>,
+    pub(crate) terms: Terms,
     /// Weight in the queue.
     pub(crate) units: usize,
-    pub(crate) answer: oneshot::Sender<Answer>,
+    pub(crate) reply_to: ReplyTo,
 }
 
 impl Submission {
     /// Ends without having come to the driver.
-    pub(crate) fn fail(self, failure: Failure) {
-        let Self { request, answer, .. } = self;
-        let _ = answer.send(Answer { request, result: Err(failure), watch: None });
+    fn fail(self, failure: Failure, meters: &Meters) {
+        let Self { request, reply_to, .. } = self;
+        reply_to.send(Answer { request, result: Err(failure), watch: None }, meters);
+    }
+}
+
+/// The end of an operation that its caller waits at. Used up by the answer, or by the caller's leaving.
+pub(crate) struct ReplyTo {
+    answer: oneshot::Sender<Answer>,
+    seen: RequestSeen,
+}
+
+impl ReplyTo {
+    /// Hands the answer over. Nobody there: what came with it goes, and a watch is forgotten by that.
+    pub(crate) fn send(self, answer: Answer, meters: &Meters) {
+        self.seen.end(&answer.result, meters);
+        let _ = self.answer.send(answer);
+    }
+
+    /// Whether the caller is gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.answer.is_closed()
+    }
+
+    /// Nothing was sent, and nobody waits.
+    pub(crate) fn cancelled(self, meters: &Meters) {
+        self.seen.cancelled(meters);
     }
 }
 
 /// How it ended.
 pub(crate) struct Answer {
-    pub(crate) request: Request,
+    pub(crate) request: Box<Request>,
     pub(crate) result: Result<Reply, Failure>,
     pub(crate) watch: Option<Registered>,
 }
@@ -63,6 +92,7 @@ pub(crate) struct Line {
     dropped: AtomicUsize,
     alive: Mutex<Option<(SessionId, Instant)>>,
     state: watch::Receiver<SessionState>,
+    meters: Meters,
 }
 
 #[derive(Default)]
@@ -89,7 +119,17 @@ impl Line {
             dropped: AtomicUsize::new(0),
             alive: Mutex::default(),
             state,
+            meters: Meters::find(),
         }
+    }
+
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// Weight of everything submitted and not yet answered.
+    pub(crate) fn units(&self) -> usize {
+        self.units.load(Ordering::Relaxed)
     }
 
     /// Takes a place in line for `request`, now.
@@ -97,15 +137,17 @@ impl Line {
         self: &Arc<Self>,
         inbox: &mpsc::UnboundedSender<Command>,
         request: Request,
-        session: Option<SessionId>,
+        terms: Terms,
+        seen: RequestSeen,
     ) -> Ticket {
         let (answer, receiver) = oneshot::channel();
-        let submission = Submission { units: units(&request), request, session, answer };
+        let reply_to = ReplyTo { answer, seen };
+        let submission = Submission { units: units(&request), request: Box::new(request), terms, reply_to };
         let parked = if self.parked_len.load(Ordering::Acquire) == 0 && self.reserve(submission.units) {
             if let Err(mpsc::error::SendError(Command::Submit(submission))) =
                 inbox.send(Command::Submit(submission))
             {
-                submission.fail(self.end_failure());
+                self.fail(submission);
             }
             None
         } else {
@@ -135,7 +177,7 @@ impl Line {
         let mut parked = self.lock();
         if parked.stopped {
             drop(parked);
-            submission.fail(self.end_failure());
+            self.fail(submission);
             return None;
         }
         let place = parked.next;
@@ -147,8 +189,12 @@ impl Line {
 
     fn unpark(&self, place: u64) {
         let mut parked = self.lock();
-        parked.waiting.remove(&place);
+        let left = parked.waiting.remove(&place);
         self.parked_len.store(parked.waiting.len(), Ordering::Release);
+        drop(parked);
+        if let Some(submission) = left {
+            submission.reply_to.cancelled(&self.meters);
+        }
     }
 
     /// Moves to the driver whoever fits now, in order. `drain` must first take everything that is in the inbox:
@@ -176,8 +222,13 @@ impl Line {
         self.parked_len.store(0, Ordering::Release);
         drop(parked);
         for submission in waiting.into_values() {
-            submission.fail(self.end_failure());
+            self.fail(submission);
         }
+    }
+
+    /// Ends an operation that no driver will see.
+    pub(crate) fn fail(&self, submission: Submission) {
+        submission.fail(self.end_failure(), &self.meters);
     }
 
     /// Operations whose future was dropped since the last call to [`Line::take_dropped`].
@@ -203,7 +254,7 @@ impl Line {
     }
 
     /// What becomes of an operation that no driver will see.
-    pub(crate) fn end_failure(&self) -> Failure {
+    fn end_failure(&self) -> Failure {
         match self.end() {
             ErrorKind::SessionExpired => Failure::SessionExpired { sent: false },
             ErrorKind::AuthFailed => Failure::AuthFailed { sent: false },
@@ -212,7 +263,7 @@ impl Line {
     }
 
     /// Why a driver that is gone does no more.
-    fn end(&self) -> ErrorKind {
+    pub(crate) fn end(&self) -> ErrorKind {
         match *self.state.borrow() {
             SessionState::Expired(_) => ErrorKind::SessionExpired,
             SessionState::AuthFailed => ErrorKind::AuthFailed,

@@ -194,7 +194,9 @@ async fn what_cannot_be_sent_is_refused_without_a_server() {
     let (zk, peer) = connected_to(&server, "").await;
     assert_eq!(zk.get("a").await.unwrap_err().kind(), ErrorKind::InvalidPath);
     assert_eq!(zk.set("/a/", "").await.unwrap_err().kind(), ErrorKind::InvalidPath);
-    assert_eq!(zk.create("/a", "").acl(vec![]).await.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    let acl = zk.create("/a", "").acl(vec![]).await.unwrap_err();
+    assert_eq!((acl.kind(), acl.code()), (ErrorKind::InvalidAcl, Some(ErrorCode::InvalidAcl)));
+    assert_eq!(acl.detail(), Some("the ACL is empty"));
     let ttl = zk.create("/a", "").ttl(Duration::ZERO).await.unwrap_err();
     assert_eq!(ttl.kind(), ErrorKind::InvalidArgument);
     let step = zk.transaction().create("/a", "").delete("b").commit().await.unwrap_err();

@@ -11,6 +11,7 @@
 //! | [`ops`] | one file per operation: request, reply, opcode, and the rule the server follows |
 //! | [`connect`], [`header`], [`watch`] | the handshake, the headers, watch events and re-arming records |
 //! | [`txn`], [`storage`] | transactions as they are logged; log and snapshot layouts |
+//! | `sasl` | the mechanism DIGEST-MD5, with the feature `sasl-digest-md5` |
 //! | [`quorum`] | packets between the servers of an ensemble |
 
 #[macro_use]
@@ -26,6 +27,8 @@ pub mod limits;
 pub mod ops;
 pub mod path;
 pub mod quorum;
+#[cfg(feature = "sasl-digest-md5")]
+pub mod sasl;
 pub mod stat;
 pub mod storage;
 pub mod txn;

@@ -19,3 +19,9 @@ pub const MULTI_OPS_MAX: usize = 1_000_000;
 
 /// Sum of path lengths, in bytes, after which a client starts another re-arming request (Java's 128 KiB).
 pub const REARM_BATCH_BYTES: usize = 128 * 1024;
+
+/// Largest DIGEST-MD5 challenge read, in bytes: RFC 2831 demands less than 2048.
+pub const DIGEST_CHALLENGE_BYTES_MAX: usize = 2047;
+
+/// Largest DIGEST-MD5 response written, in bytes: RFC 2831 demands less than 4096.
+pub const DIGEST_RESPONSE_BYTES_MAX: usize = 4095;

@@ -12,9 +12,8 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::time::Instant;
 
-use support::{children, client, client_with, dropped_after, server, soon};
+use support::{children, client, dropped_after, server, soon};
 use zk_client::{Client, CreateMode, SessionState};
 use zk_recipes::{Error, Lock, LockState, LossPolicy, LossReason, Released};
 
@@ -63,59 +62,6 @@ async fn one_at_a_time_in_order_and_tokens_rise() {
         last = token;
     }
     children(&zk, PATH, 0).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_it_costs() {
-    const CREATE2: i32 = 15;
-    const CREATE_CONTAINER: i32 = 19;
-    const LIST: i32 = 12;
-    const GET: i32 = 4;
-    const DELETE: i32 = 2;
-    let server = server().await;
-    let proxy = support::proxy::Proxy::before(server.address()).await;
-    let direct = client(&server).await;
-    let zk = client_with(&proxy.connect_string(), Duration::from_secs(10)).await;
-    let lock = Lock::new(&zk, PATH);
-    lock.acquire().await.unwrap().release().await.unwrap();
-    assert!(proxy.take_counts().0.contains(&CREATE_CONTAINER), "the parents are containers");
-
-    let guard = lock.acquire().await.unwrap();
-    // Its answer comes after that of the watch on the own node.
-    zk.exists("/").await.unwrap();
-    assert_eq!(proxy.take_counts(), (vec![CREATE2, LIST, GET, 3], 0));
-    guard.release().await.unwrap();
-    zk.exists("/").await.unwrap();
-    assert_eq!(proxy.take_counts(), (vec![DELETE, 3], 1), "one event, of the own node");
-
-    let holder = Lock::new(&direct, PATH).acquire().await.unwrap();
-    let next = Lock::new(&direct, PATH);
-    let next = tokio::spawn(async move { next.acquire().await.unwrap() });
-    children(&direct, PATH, 2).await;
-    let third = tokio::spawn({
-        let lock = lock.clone();
-        async move { lock.acquire().await.unwrap() }
-    });
-    children(&direct, PATH, 3).await;
-    zk.exists("/").await.unwrap();
-    soon(async {
-        // Create, list, the predecessor's watch, and our own question.
-        while proxy.passed() < 4 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    proxy.take_counts();
-    holder.release().await.unwrap();
-    let second = soon(next).await.unwrap();
-    zk.exists("/").await.unwrap();
-    assert_eq!(proxy.take_counts(), (vec![3], 0), "the third in line hears nothing of the first");
-    second.release().await.unwrap();
-    let guard = soon(third).await.unwrap();
-    zk.exists("/").await.unwrap();
-    assert_eq!(proxy.take_counts(), (vec![LIST, GET, 3], 1), "one event, one list");
-    drop(guard);
-    children(&direct, PATH, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -199,59 +145,6 @@ async fn the_session_ends_with_the_last_guard() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_answer_to_the_create_is_found_again() {
-    const CREATE2: i32 = 15;
-    let server = server().await;
-    let proxy = support::proxy::Proxy::before(server.address()).await;
-    let direct = client(&server).await;
-    let zk = client_with(&proxy.connect_string(), Duration::from_secs(10)).await;
-    let lock = Lock::new(&zk, PATH);
-    lock.acquire().await.unwrap().release().await.unwrap();
-
-    proxy.lose_answer_to(CREATE2);
-    let guard = soon(lock.acquire()).await.unwrap();
-    assert_eq!(children(&direct, PATH, 1).await.len(), 1, "found, not made twice");
-    assert_eq!(guard.fencing_token().czxid(), direct.get(guard.node()).await.unwrap().stat.czxid);
-    guard.release().await.unwrap();
-
-    proxy.lose_request(CREATE2);
-    let guard = soon(lock.acquire()).await.unwrap();
-    children(&direct, PATH, 1).await;
-    guard.release().await.unwrap();
-
-    // Lost, and dropped before anybody looked.
-    for lose in [support::proxy::Proxy::lose_answer_to, support::proxy::Proxy::lose_request] {
-        lose(&proxy, CREATE2);
-        let _ = tokio::time::timeout(Duration::from_millis(20), lock.acquire()).await;
-        connected(&zk).await;
-        let guard = soon(lock.acquire()).await.unwrap();
-        children(&direct, PATH, 1).await;
-        guard.release().await.unwrap();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_answer_to_the_delete_is_seen_through() {
-    const DELETE: i32 = 2;
-    let server = server().await;
-    let proxy = support::proxy::Proxy::before(server.address()).await;
-    let direct = client(&server).await;
-    let zk = client_with(&proxy.connect_string(), Duration::from_secs(10)).await;
-    let lock = Lock::new(&zk, PATH);
-    for lose in [support::proxy::Proxy::lose_answer_to, support::proxy::Proxy::lose_request] {
-        let guard = soon(lock.acquire()).await.unwrap();
-        lose(&proxy, DELETE);
-        let outcome = soon(guard.release()).await;
-        assert!(matches!(outcome, Err(Error::ReleasePending { .. })), "{outcome:?}");
-        children(&direct, PATH, 0).await;
-        let guard = soon(lock.acquire()).await.unwrap();
-        lose(&proxy, DELETE);
-        drop(guard);
-        children(&direct, PATH, 0).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn expiry_ends_the_holder_and_requeues_the_waiter() {
     let server = server().await;
     let (one, two, other) = (client(&server).await, client(&server).await, client(&server).await);
@@ -326,31 +219,6 @@ async fn a_disconnect_ends_the_standard_holder_and_not_the_session_one() {
     assert!(session.is_held() && !standard.is_held());
     assert_eq!(session.release().await.unwrap(), Released::Deleted);
     assert_eq!(standard.release().await.unwrap(), Released::Lost(LossReason::Disconnected));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_local_deadline_comes_before_the_servers() {
-    let server = server().await;
-    let other = client(&server).await;
-    let proxy = support::proxy::Proxy::before(server.address()).await;
-    let zk = client_with(&proxy.connect_string(), Duration::from_millis(1500)).await;
-    let guard = session_lock(&zk).acquire().await.unwrap();
-    let next = session_lock(&other);
-    let next = tokio::spawn(async move { (next.acquire().await.unwrap(), Instant::now()) });
-    children(&other, PATH, 2).await;
-    let work = std::future::pending::<()>();
-    let mut states = guard.state();
-    let doubt =
-        tokio::spawn(async move { *states.wait_for(|state| *state != LockState::Held).await.unwrap() });
-    proxy.set_down(true);
-    let stopped = soon(guard.run(work)).await;
-    assert!(matches!(stopped, Err(Error::Lost { reason: LossReason::DeadlineReached, .. })), "{stopped:?}");
-    let (next, granted) = soon(next).await.unwrap();
-    match doubt.await.unwrap() {
-        LockState::Suspect { since, deadline } => assert!(since < deadline && deadline < granted),
-        state => assert_eq!(state, LockState::Lost(LossReason::DeadlineReached), "a very slow machine"),
-    }
-    assert!(!guard.is_held() && next.is_held());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -33,6 +33,15 @@ pub struct JavaServerOptions {
     pub jvm_flags: Vec<String>,
 }
 
+/// What a server gets besides the usual.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extra<'a> {
+    /// Lines of `zoo.cfg`, each `key=value`.
+    pub config: &'a [&'a str],
+    /// Flags of the JVM; none may hold a blank.
+    pub jvm: &'a [&'a str],
+}
+
 /// A running (or killed) server. Dropping it kills the process and leaves the data directory.
 #[derive(Debug)]
 pub struct JavaServer {
@@ -49,14 +58,35 @@ impl JavaServer {
         data_dir: &Path,
         port: Option<u16>,
     ) -> io::Result<Self> {
+        Self::start_on(peers, version, data_dir, port, Extra::default())
+    }
+
+    /// [`JavaServer::start`] on a free port, with settings of its own.
+    pub fn start_with(
+        peers: &Peers,
+        version: JavaVersion,
+        data_dir: &Path,
+        extra: Extra<'_>,
+    ) -> io::Result<Self> {
+        Self::start_on(peers, version, data_dir, None, extra)
+    }
+
+    fn start_on(
+        peers: &Peers,
+        version: JavaVersion,
+        data_dir: &Path,
+        port: Option<u16>,
+        extra: Extra<'_>,
+    ) -> io::Result<Self> {
+        let pair = |line: &&str| line.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
         let mut attempt = 1;
         loop {
             let options = JavaServerOptions {
                 version,
                 data_dir: data_dir.to_owned(),
                 port: port.map_or_else(free_port, Ok)?,
-                config: Vec::new(),
-                jvm_flags: Vec::new(),
+                config: extra.config.iter().filter_map(pair).collect(),
+                jvm_flags: extra.jvm.iter().map(ToString::to_string).collect(),
             };
             let mut server = Self::spawn(peers, options)?;
             match server.wait_serving() {

@@ -21,6 +21,8 @@ pub struct Config {
     pub expiry_is_terminal: bool,
     /// Largest frame sent, in bytes. The shell holds the same limit against what it receives.
     pub frame_limit: usize,
+    /// Whether every connection begins with a SASL exchange, whose tokens the shell computes.
+    pub sasl: bool,
     /// Credentials replayed first on every connection.
     pub credentials: Vec<Credentials>,
     /// Pacing, and whether reads are resent.
@@ -35,6 +37,7 @@ impl Default for Config {
             read_only: false,
             expiry_is_terminal: false,
             frame_limit: FRAME_BYTES_DEFAULT,
+            sasl: false,
             credentials: Vec::new(),
             retry: RetryPolicy::default(),
         }

@@ -10,9 +10,12 @@ use zk_proto::{SessionId, Zxid};
 
 use super::config::{Config, Credentials};
 use super::output::{DropReason, Output, SessionEnd};
+use super::probe::Search;
 use super::queue::{Operation, Queue};
 use super::rearm::Rearm;
-use super::request::{Completion, Failure, OpId, Reply, Request};
+use super::request::{Completion, Failure, OpId, Reply, Request, Terms};
+use super::sasl::Sasl;
+use super::servers::Leaving;
 use super::timers::Timers;
 use super::watches::Watches;
 use crate::hosts::Order;
@@ -25,13 +28,23 @@ use crate::state::{SessionInfo, SessionState};
 pub struct Core {
     pub(super) config: Config,
     pub(super) rng: StdRng,
-    order: Order,
+    pub(super) order: Order,
+    /// The server of the last attempt to connect.
+    pub(super) host: Option<usize>,
+    /// The server where a session was last established.
+    pub(super) home: Option<usize>,
+    /// Set while the connection is to be left for another server.
+    pub(super) leaving: Option<Leaving>,
+    /// The search for a writable server, while the session is read-only.
+    pub(super) search: Option<Search>,
     pub(super) pacing: Pacing,
     pub(super) phase: Phase,
     pub(super) session: Option<Session>,
     pub(super) last_zxid: Zxid,
     pub(super) queue: Queue,
     pub(super) watches: Watches,
+    /// Until it is complete nothing else is sent, and the session is not announced.
+    pub(super) sasl: Sasl,
     pub(super) credentials: Vec<Credentials>,
     /// Auth packets sent and not answered: the operation that asked, or none for a replay.
     pub(super) auth_flying: VecDeque<Option<Operation>>,
@@ -66,8 +79,9 @@ pub(super) enum Phase {
 pub(super) struct Session {
     pub(super) info: SessionInfo,
     pub(super) password: Password,
-    /// Send time of the last answered request: the server has heard from us since.
-    pub(super) alive_from: Duration,
+    /// Send time of the last answered request: the server has heard from us since. `None` of a session taken
+    /// over, until a server has confirmed it.
+    pub(super) alive_from: Option<Duration>,
     /// Whether it was ever established on a server with a quorum. One that was not is unknown to the others.
     pub(super) global: bool,
 }
@@ -75,9 +89,11 @@ pub(super) struct Session {
 /// A close under way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Closing {
-    /// The place of `closeSession` in the queue.
-    pub(super) op: OpId,
+    /// The place of `closeSession` in the queue; none when the session is to live on.
+    pub(super) op: Option<OpId>,
     pub(super) until: Duration,
+    /// Attempts to connect that may still fail before it is given up.
+    pub(super) attempts_left: usize,
 }
 
 impl Core {
@@ -87,6 +103,10 @@ impl Core {
         let mut rng = StdRng::seed_from_u64(seed);
         Self {
             order: Order::shuffled(config.hosts, &mut rng),
+            host: None,
+            home: None,
+            leaving: None,
+            search: None,
             pacing: config.retry.pacing(),
             rng,
             phase: Phase::Waiting { until: Duration::ZERO },
@@ -94,6 +114,7 @@ impl Core {
             last_zxid: Zxid::ZERO,
             queue: Queue::default(),
             watches: Watches::default(),
+            sasl: Sasl::default(),
             credentials: config.credentials.clone(),
             auth_flying: VecDeque::new(),
             auth_due: VecDeque::new(),
@@ -108,16 +129,27 @@ impl Core {
 
     /// Takes an operation in at the end of the queue. With `session`, it is sent in that session or fails. Ends
     /// in exactly one [`Output::Complete`] unless [`Core::cancel`] takes it out.
-    pub fn submit(&mut self, _now: Duration, request: Request, session: Option<SessionId>) -> OpId {
+    pub fn submit(
+        &mut self,
+        now: Duration,
+        request: impl Into<Box<Request>>,
+        session: Option<SessionId>,
+    ) -> OpId {
+        self.submit_on(now, request, Terms::in_session(session))
+    }
+
+    /// As [`Core::submit`], with all that may be said of an operation.
+    pub fn submit_on(&mut self, _now: Duration, request: impl Into<Box<Request>>, terms: Terms) -> OpId {
+        let request = request.into();
         let ended = match self.phase {
             Phase::Over(SessionEnd::Expired) => Some(Failure::SessionExpired { sent: false }),
             Phase::Over(SessionEnd::AuthFailed) => Some(Failure::AuthFailed { sent: false }),
             Phase::Over(SessionEnd::Closed) => Some(Failure::Closed { sent: false }),
             _ if self.closing.is_some() => Some(Failure::Closed { sent: false }),
-            _ if !self.is_of_session(session) => Some(Failure::SessionExpired { sent: false }),
+            _ if !self.is_of_session(terms.session) => Some(Failure::SessionExpired { sent: false }),
             _ => None,
         };
-        let Some(failure) = ended else { return self.queue.push(request, session) };
+        let Some(failure) = ended else { return self.queue.push(request, terms) };
         let op = self.queue.take_id();
         self.push(Output::Complete(Completion { op, request, result: Err(failure), watching: false }));
         op
@@ -126,7 +158,9 @@ impl Core {
     /// Takes an operation out that has not been sent; nothing more is heard of it. False when it was sent: it
     /// will end as any other.
     pub fn cancel(&mut self, op: OpId) -> bool {
-        self.queue.cancel(op)
+        let cancelled = self.queue.cancel(op);
+        self.detach_if_done();
+        cancelled
     }
 
     /// Nobody waits for this watch any more. When nobody waits for anything at its path, the server is told.
@@ -155,33 +189,42 @@ impl Core {
             Phase::Waiting { until } if now >= *until => {
                 self.phase = Phase::Dialing { until: now + self.dial_timeout() };
                 let host = self.order.next_host();
+                self.host = Some(host);
                 self.push(Output::Connect { host });
             }
             Phase::Dialing { until } | Phase::Greeting { until, .. } if now >= *until => {
                 self.drop_connection(now, DropReason::ConnectTimeout);
             }
+            Phase::Live(_) if self.sasl.deadline().is_some_and(|until| now >= until) => {
+                self.drop_connection(now, DropReason::SaslTimeout);
+            }
             Phase::Live(_) if silent => self.drop_connection(now, DropReason::Silent),
             _ => {}
         }
+        self.search(now);
+        self.depart(now);
         if self.closing.is_some_and(|closing| now >= closing.until) && !self.is_over() {
             self.finish(SessionEnd::Closed);
         }
     }
 
     /// Closes the session behind everything submitted so far, then stops; stops without an answer when there is
-    /// none within [`CLOSE_MAX`]. It counts as closed from now on. A second call changes nothing.
+    /// none within [`CLOSE_MAX`], or when no server is connected and each of them has been tried in vain. It
+    /// counts as closed from now on. A second call changes nothing.
     pub fn close(&mut self, now: Duration) {
         if self.closing.is_some() || matches!(self.phase, Phase::Over(_)) {
             return;
         }
-        if self.session.is_none() {
+        if self.session.as_ref().is_none_or(|session| session.alive_from.is_none()) {
+            // There is none, or one to be taken over that no server has confirmed: it is not ours yet.
             self.finish(SessionEnd::Closed);
             return;
         }
         // Before the server can act on it: whoever holds something by this session must stop first.
         self.say(SessionState::Closed);
-        let op = self.queue.push_own(Request::CloseSession);
-        self.closing = Some(Closing { op, until: now + CLOSE_MAX });
+        let op = Some(self.queue.push_own(Request::CloseSession));
+        self.closing = Some(Closing { op, until: now + CLOSE_MAX, attempts_left: self.order.len() });
+        self.leaving = None;
         if let Phase::Waiting { until } = &mut self.phase {
             *until = now;
         }
@@ -192,10 +235,20 @@ impl Core {
     pub fn deadline(&self) -> Option<Duration> {
         let phase = match &self.phase {
             Phase::Waiting { until } | Phase::Dialing { until } | Phase::Greeting { until, .. } => *until,
-            Phase::Live(timers) => timers.deadline(),
+            Phase::Live(timers) => {
+                self.sasl.deadline().map_or(timers.deadline(), |sasl| sasl.min(timers.deadline()))
+            }
             Phase::Over(_) => return None,
         };
-        Some(self.closing.map_or(phase, |closing| phase.min(closing.until)))
+        let others = [
+            self.closing.map(|closing| closing.until),
+            self.leaving.map(|leaving| leaving.until),
+            self.search
+                .as_ref()
+                .filter(|_| self.leaving.is_none() && self.closing.is_none())
+                .and_then(Search::deadline),
+        ];
+        Some(others.into_iter().flatten().fold(phase, Duration::min))
     }
 
     /// The next thing to do; `None` when all is done for now.
@@ -208,7 +261,7 @@ impl Core {
     #[must_use]
     pub fn session_deadline(&self) -> Option<(SessionId, Duration)> {
         let session = self.session.as_ref().filter(|_| self.closing.is_none())?;
-        Some((session.info.id, session.alive_from + session.info.timeout))
+        Some((session.info.id, session.alive_from? + session.info.timeout))
     }
 
     /// The session that is connected or suspended.
@@ -263,7 +316,7 @@ impl Core {
 
     /// One server's share of the session timeout: all of them can be asked before the session is lost.
     fn dial_timeout(&self) -> Duration {
-        let hosts = u32::try_from(self.config.hosts.max(1)).unwrap_or(u32::MAX);
+        let hosts = u32::try_from(self.order.len()).unwrap_or(u32::MAX);
         (self.timeout() / hosts).clamp(DIAL_MIN, DIAL_MAX)
     }
 
@@ -275,7 +328,10 @@ impl Core {
                 self.greeted(now, sent, frame);
             }
             Phase::Greeting { sent: None, .. } => self.drop_connection(now, DropReason::Malformed),
-            Phase::Live(_) => self.replied(now, frame),
+            Phase::Live(_) => {
+                self.replied(now, frame);
+                self.depart(now);
+            }
             Phase::Waiting { .. } | Phase::Dialing { .. } | Phase::Over(_) => {}
         }
     }
@@ -302,7 +358,7 @@ mod tests {
     fn an_ended_core_does_not_end_again() {
         let mut core = Core::new(Config::default(), 1);
         let end = Duration::from_secs(1);
-        core.closing = Some(Closing { op: OpId(0), until: end });
+        core.closing = Some(Closing { op: Some(OpId(0)), until: end, attempts_left: 1 });
         core.tick(end);
         assert!(core.is_over());
         while core.poll_output().is_some() {}

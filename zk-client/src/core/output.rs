@@ -1,9 +1,12 @@
 //! What the core asks of its shell, and tells it.
 
 use std::fmt;
+use zk_proto::ErrorCode;
+use zk_proto::ops::auth::Secret;
 
 use super::request::{Completion, OpId};
 use crate::state::SessionState;
+use crate::ticket::SessionTicket;
 use crate::watch::WatchedEvent;
 
 /// One thing for the shell to do.
@@ -12,13 +15,25 @@ use crate::watch::WatchedEvent;
 pub enum Output {
     /// Open a connection to the server of this index, then call `connected` or `disconnected`.
     Connect {
-        /// Below [`super::Config::hosts`].
+        /// Below [`super::Config::hosts`], or of the list given to [`super::Core::update_hosts`].
+        host: usize,
+    },
+    /// Ask this server, on a connection of its own and within [`crate::limits::PROBE_MAX`], whether it is writable
+    /// (`isro`), then call [`super::Core::probed`]. May be given up at the next [`Output::Disconnect`].
+    Probe {
+        /// As of [`Output::Connect`].
         host: usize,
     },
     /// Drop the connection, or the attempt at one. The core is done with it already.
     Disconnect {
         /// Why.
         why: DropReason,
+    },
+    /// Ask the mechanism for its next token, off this task, then call `sasl_step` or `sasl_failed`. When the
+    /// connection goes before that, forget about it.
+    Sasl {
+        /// What the server said; `None` at the beginning of an exchange, which is that of a new connection.
+        challenge: Option<Secret>,
     },
     /// An operation has ended.
     Complete(Completion),
@@ -45,6 +60,8 @@ pub enum Output {
     },
     /// The session's state has changed.
     State(SessionState),
+    /// The session goes on without this client.
+    Detached(SessionTicket),
     /// Nothing more will come. Further operations fail at once.
     Stopped,
 }
@@ -95,6 +112,27 @@ pub enum DropReason {
     RearmRefused,
     /// The server would not open a session, or answered for another one.
     SessionRefused,
+    /// Another server is to take this client: the list of servers has changed.
+    Rebalanced,
+    /// The session is read-only here, and another server is writable.
+    WritableFound,
+    /// The server answered the handshake with an error.
+    Refused(ErrorCode),
+    /// The mechanism could not go on; the shell knows why.
+    SaslFailed,
+    /// The SASL exchange was not complete in two thirds of the session timeout.
+    SaslTimeout,
+    /// The server broke the rules of the SASL exchange.
+    SaslProtocol,
+    /// The server refused the SASL exchange. `AuthFailed` and `SessionClosedRequireSaslAuth` are final.
+    SaslRefused {
+        /// With this code.
+        code: ErrorCode,
+    },
+    /// The server let the client in without having authenticated it. Final.
+    SaslIgnored,
+    /// The server demands an authentication that this client does not have.
+    AuthDemanded,
     /// The session has expired.
     Expired,
     /// The core has ended.
@@ -113,6 +151,20 @@ impl fmt::Display for DropReason {
             Self::FrameTooLarge => "frame above the limit",
             Self::RearmRefused => "watches were not armed again",
             Self::SessionRefused => "session refused",
+            Self::Rebalanced => "left for another server of the new list",
+            Self::WritableFound => "left for a writable server",
+            Self::Refused(code) => return write!(f, "session refused: {code}"),
+            Self::SaslFailed => "the SASL mechanism failed",
+            Self::SaslTimeout => "the SASL exchange took longer than two thirds of the session timeout",
+            Self::SaslProtocol => "the server broke the rules of the SASL exchange",
+            Self::SaslRefused { code } => {
+                return write!(f, "the server refused the SASL authentication: {code}");
+            }
+            Self::SaslIgnored => {
+                "the server goes on without SASL: it has none configured, or it refused the authentication and \
+                 zookeeper.allowSaslFailedClients is set there"
+            }
+            Self::AuthDemanded => "the server demands an authentication that this client does not have",
             Self::Expired => "session expired",
             Self::Ended => "client ended",
         })

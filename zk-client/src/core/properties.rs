@@ -25,6 +25,7 @@ enum Step {
     Disconnect,
     Connect { expired: bool },
     Tick,
+    Hosts(Vec<usize>),
     Garbage(Vec<u8>),
 }
 
@@ -42,6 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Disconnect),
         2 => (0u8..4).prop_map(|n| Step::Connect { expired: n == 0 }),
         1 => Just(Step::Tick),
+        1 => proptest::collection::vec(0_usize..5, 0..4).prop_map(Step::Hosts),
         1 => proptest::collection::vec(any::<u8>(), 0..40).prop_map(Step::Garbage),
     ]
 }
@@ -132,6 +134,7 @@ impl Life {
             Step::Disconnect => self.rig.disconnect(),
             Step::Connect { expired } => self.connect(expired),
             Step::Tick => self.rig.tick(),
+            Step::Hosts(hosts) => self.rig.core.update_hosts(now, &hosts),
             Step::Garbage(bytes) => self.rig.core.received(now, Bytes::from(bytes)),
         }
         self.look();
@@ -222,12 +225,12 @@ impl Life {
             assert!(!opcode(&completion.request).is_write() || sent, "{op:?} was not sent");
         }
         if completion.watching
-            && let Request::GetData(r) = &completion.request
+            && let Request::GetData(r) = &*completion.request
         {
             self.watching.insert(op, r.path.clone());
         }
         if completion.watching
-            && let Request::AddWatch(r) = &completion.request
+            && let Request::AddWatch(r) = &*completion.request
         {
             self.streaming.insert(op, r.path.clone());
         }

@@ -228,7 +228,7 @@ impl Life {
                     if self.forgotten.contains(&op) {
                         self.rig.core.forget(op);
                     } else {
-                        self.interests.insert(op, request);
+                        self.interests.insert(op, *request);
                     }
                 }
                 Output::Event { watches, .. } => {

@@ -6,14 +6,17 @@ use std::time::Duration;
 use zk_proto::SessionId;
 use zk_proto::header::next_xid;
 
-use super::request::{OpId, Request, opcode};
+use super::request::{OpId, Request, Terms, opcode};
 
 /// One operation on its way.
 pub(super) struct Operation {
     pub(super) id: OpId,
-    pub(super) request: Request,
+    /// Boxed: it changes hands a dozen times, and is larger than all the rest.
+    pub(super) request: Box<Request>,
     /// The only session it may be sent in.
     pub(super) pin: Option<SessionId>,
+    /// Whether it is sent again after a loss, where that is not for the policy to say.
+    pub(super) resend: Option<bool>,
     /// Times it was handed to a connection.
     pub(super) sends: u32,
     /// Connections lost while it was the oldest in flight.
@@ -50,8 +53,8 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn push(&mut self, request: Request, pin: Option<SessionId>) -> OpId {
-        let operation = self.operation(request, pin, false);
+    pub(super) fn push(&mut self, request: impl Into<Box<Request>>, terms: Terms) -> OpId {
+        let operation = self.operation(request.into(), terms, false);
         let id = operation.id;
         self.waiting.push_back(operation);
         id
@@ -59,7 +62,7 @@ impl Queue {
 
     /// As [`Queue::push`], of what the core itself wants.
     pub(super) fn push_own(&mut self, request: Request) -> OpId {
-        let operation = self.operation(request, None, true);
+        let operation = self.own(request);
         let id = operation.id;
         self.waiting.push_back(operation);
         id
@@ -67,13 +70,22 @@ impl Queue {
 
     /// An operation of the core's own that is sent now, ahead of everything that waits.
     pub(super) fn own(&mut self, request: Request) -> Operation {
-        self.operation(request, None, true)
+        self.operation(Box::new(request), Terms::default(), true)
     }
 
-    fn operation(&mut self, request: Request, pin: Option<SessionId>, own: bool) -> Operation {
-        let id = self.take_id();
-        let sent_at = Duration::ZERO;
-        Operation { id, request, pin, sends: 0, losses: 0, xid: 0, sent_at, own, cancelled: false }
+    fn operation(&mut self, request: Box<Request>, terms: Terms, own: bool) -> Operation {
+        Operation {
+            id: self.take_id(),
+            request,
+            pin: terms.session,
+            resend: terms.resend,
+            sends: 0,
+            losses: 0,
+            xid: 0,
+            sent_at: Duration::ZERO,
+            own,
+            cancelled: false,
+        }
     }
 
     /// The name of an operation that never enters the queue.
@@ -96,7 +108,7 @@ impl Queue {
         }
         // Taking it out of the middle would cost a walk for each; its memory is given back now, its place later.
         operation.cancelled = true;
-        operation.request = Request::Ping;
+        *operation.request = Request::Ping;
         self.cancelled += 1;
         if self.cancelled * 2 > self.waiting.len() {
             self.waiting.retain(|operation| !operation.cancelled);
@@ -124,6 +136,10 @@ impl Queue {
 
     pub(super) fn fly(&mut self, operation: Operation) {
         self.flying.push_back(operation);
+    }
+
+    pub(super) fn has_flying(&self) -> bool {
+        !self.flying.is_empty()
     }
 
     /// The xid that is answered next.
@@ -171,7 +187,7 @@ mod tests {
     #[test]
     fn the_cancelled_are_skipped_and_swept() {
         let mut queue = Queue::default();
-        let ids: Vec<OpId> = (0..10).map(|_| queue.push(Request::WhoAmI, None)).collect();
+        let ids: Vec<OpId> = (0..10).map(|_| queue.push(Request::WhoAmI, Terms::default())).collect();
         for id in &ids[2..9] {
             assert!(queue.cancel(*id));
             assert!(!queue.cancel(*id));
@@ -185,7 +201,7 @@ mod tests {
     fn what_was_in_flight_goes_back_in_front_in_order() {
         let mut queue = Queue::default();
         for _ in 0..4 {
-            queue.push(Request::WhoAmI, None);
+            queue.push(Request::WhoAmI, Terms::default());
         }
         let mut sent: Vec<Operation> = (0..3).filter_map(|_| queue.next_waiting()).collect();
         sent.reverse();

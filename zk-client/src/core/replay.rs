@@ -3,7 +3,7 @@
 //! | operation | fate |
 //! |---|---|
 //! | not sent yet | kept, in its place |
-//! | sent, a read | sent again, in its place, if the policy says so; not once it was in front of too many losses |
+//! | sent, a read | sent again, in its place, if the operation or else the policy says so; not once it was in front of too many losses |
 //! | sent, a write | fails: it may have happened |
 //! | credentials | replayed before anything else on every connection, the operation kept |
 //! | pings, re-arming, removals of watches | dropped, made anew |

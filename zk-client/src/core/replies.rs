@@ -32,11 +32,15 @@ impl Core {
         let Ok(header) = reader.read::<ReplyHeader>() else {
             return self.drop_connection(now, DropReason::Malformed);
         };
+        if header.outcome == Err(ErrorCode::SessionClosedRequireSaslAuth) && !self.sasl.is_active() {
+            return self.auth_demanded(now, header);
+        }
         match header.xid {
             XID_NOTIFICATION => self.notified(now, header.zxid, &mut reader),
             XID_PING => self.ponged(),
             XID_AUTH => self.authenticated(header),
             XID_SET_WATCHES => self.rearmed(now, header),
+            _ if self.sasl.is_active() => self.sasl_replied(now, header, &mut reader),
             _ => self.answered(now, header, reader),
         }
     }
@@ -53,7 +57,7 @@ impl Core {
         if header.zxid > self.last_zxid {
             self.last_zxid = header.zxid;
         }
-        if self.closing.is_some_and(|closing| closing.op == operation.id) {
+        if self.closing.is_some_and(|closing| closing.op == Some(operation.id)) {
             return self.finish(SessionEnd::Closed);
         }
         let watch = self.watch_answered(&operation, header.outcome);
@@ -69,7 +73,7 @@ impl Core {
 
     /// What an answer means for the watch it was asked for, or for those it removes.
     fn watch_answered(&mut self, operation: &Operation, outcome: Result<(), ErrorCode>) -> WatchAnswer {
-        if let Request::RemoveWatches(request) = &operation.request {
+        if let Request::RemoveWatches(request) = &*operation.request {
             if outcome.is_ok() && !operation.own {
                 let watches = self.watches.removed(&request.path);
                 self.lose_watches(watches, WatchLost::Removed);
@@ -136,7 +140,7 @@ impl Core {
     /// The server has heard from us at this time or later.
     fn alive_since(&mut self, sent: Duration) {
         if let Some(session) = &mut self.session {
-            session.alive_from = session.alive_from.max(sent);
+            session.alive_from = session.alive_from.max(Some(sent));
         }
     }
 }

@@ -3,15 +3,42 @@
 
 use bytes::{Bytes, BytesMut};
 use std::fmt;
-use zk_proto::{Encode, ErrorCode, OpCode, Zxid};
+use zk_proto::{Encode, ErrorCode, OpCode, SessionId, Zxid};
 
 pub use zk_proto::ops::Request;
 
+use crate::ensemble::CONFIG_PATH;
 use crate::limits::UNIT_BYTES;
 
 /// Names one operation of one core. Given out in the order of submission, so that order can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OpId(pub u64);
+
+/// What an operation asks for besides its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Terms {
+    /// The only session it may be sent in.
+    pub session: Option<SessionId>,
+    /// Whether a read that was sent and not answered is sent again; `None` leaves it to the client's policy. A
+    /// write never is.
+    pub resend: Option<bool>,
+}
+
+impl Terms {
+    /// To be sent in this session or not at all; in any with `None`.
+    #[must_use]
+    pub const fn in_session(session: Option<SessionId>) -> Self {
+        Self { session, resend: None }
+    }
+
+    /// Overrides the client's policy for this operation.
+    #[must_use]
+    pub const fn resend(mut self, resend: Option<bool>) -> Self {
+        self.resend = resend;
+        self
+    }
+}
 
 /// A successful answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +91,7 @@ pub struct Completion {
     /// Which.
     pub op: OpId,
     /// What was asked, given back so that the caller need not keep a copy.
-    pub request: Request,
+    pub request: Box<Request>,
     /// How it ended.
     pub result: Result<Reply, Failure>,
     /// Whether the watch it asked for is registered, under the name of the operation.
@@ -162,6 +189,9 @@ pub fn into_path(request: Request) -> Option<String> {
         Request::Check(r) => r.path,
         Request::CheckWatches(r) | Request::RemoveWatches(r) => r.path,
         Request::AddWatch(r) => r.path,
+        Request::GetAllChildrenNumber(r) => r.path,
+        Request::GetEphemerals(r) => r.prefix_path,
+        Request::Reconfig(_) => CONFIG_PATH.to_owned(),
         _ => return None,
     })
 }
@@ -176,6 +206,10 @@ pub fn units(request: &Request) -> usize {
         Request::Multi(r) | Request::MultiRead(r) => r.ops.iter().map(part_bytes).sum(),
         Request::GetData(r) => r.path.len(),
         Request::Delete(r) => r.path.len(),
+        Request::Reconfig(r) => {
+            let lists = [&r.joining_servers, &r.leaving_servers, &r.new_members];
+            lists.into_iter().flatten().map(String::len).sum()
+        }
         _ => 0,
     };
     1 + bytes / UNIT_BYTES

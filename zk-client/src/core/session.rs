@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use std::time::Duration;
 use zk_proto::connect::{ConnectRequest, ConnectResponse, Password, ReadOnlyFlag};
+use zk_proto::header::ReplyHeader;
 use zk_proto::limits::REARM_BATCH_BYTES;
 use zk_proto::{Decode as _, SessionId, Zxid};
 
 use super::machine::{Core, Phase, Session};
 use super::output::{DropReason, Output, SessionEnd, WatchLost};
+use super::probe::Search;
 use super::rearm::Rearm;
 use super::replay::{Fate, fate};
 use super::request::Failure;
@@ -32,8 +34,11 @@ impl Core {
 
     /// The server's answer to the handshake.
     pub(super) fn greeted(&mut self, now: Duration, sent: Duration, frame: Bytes) {
-        let Ok(response) = ConnectResponse::from_bytes(frame) else {
-            return self.drop_connection(now, DropReason::Malformed);
+        let Ok(response) = ConnectResponse::from_bytes(frame.clone()) else {
+            // Servers without a quorum answer so when they may not open sessions of their own.
+            let refusal = ReplyHeader::from_bytes(frame).ok().and_then(|header| header.outcome.err());
+            let why = refusal.map_or(DropReason::Malformed, DropReason::Refused);
+            return self.drop_connection(now, why);
         };
         let asked = self.greeting().session_id;
         let granted = u64::try_from(response.timeout_ms).unwrap_or(0);
@@ -52,17 +57,23 @@ impl Core {
         let info =
             SessionInfo { id: response.session_id, timeout: Duration::from_millis(granted), read_only };
         let global = !read_only || self.session.as_ref().is_some_and(|session| session.global);
-        if asked == SessionId::NONE {
+        if asked == SessionId::NONE && self.session.is_none() {
             // Whoever opens a session has applied its creation, and with it all that was committed before: no
             // server can be behind. Keeping the old mark would shut us out of an ensemble restored from a backup.
+            // After a read-only session it says from where the watches go on.
             self.last_zxid = Zxid::ZERO;
         }
-        self.session = Some(Session { info, password: response.password, alive_from: sent, global });
+        self.session = Some(Session { info, password: response.password, alive_from: Some(sent), global });
         self.establish(now, info);
     }
 
     fn establish(&mut self, now: Duration, info: SessionInfo) {
-        self.pacing.reset();
+        self.home = self.host;
+        self.sasl_begin(now);
+        if !self.sasl.is_active() {
+            self.settle();
+        }
+        self.search = info.read_only.then(|| Search::start(now, &mut self.rng));
         self.phase = Phase::Live(Timers::start(now, info.timeout));
         self.auth_due = (0..self.credentials.len()).collect();
         let limit = REARM_BATCH_BYTES.min(self.config.frame_limit);
@@ -73,9 +84,17 @@ impl Core {
         self.announce();
     }
 
-    /// Says that the session is connected, once its credentials are taken.
+    /// This server takes us: the next search begins anew. Not before SASL is through, or servers that refuse it
+    /// would be asked without pause.
+    pub(super) fn settle(&mut self) {
+        self.pacing.reset();
+        self.order.settle();
+    }
+
+    /// Says that the session is connected, once its credentials are taken and SASL is through.
     pub(super) fn announce(&mut self) {
         if self.unannounced
+            && !self.sasl.is_active()
             && self.replays_flying == 0
             && let Some(info) = self.session()
         {
@@ -93,14 +112,16 @@ impl Core {
     /// The connection is gone: what was in flight is sorted by the replay table, and the next attempt is paced.
     pub(super) fn lose(&mut self, now: Duration) {
         let was_live = matches!(self.phase, Phase::Live(_));
-        let cap = self.session.as_ref().map_or(Duration::MAX, |session| session.info.timeout / 4);
-        let delay = self.pacing.next_delay(cap, &mut self.rng);
-        self.phase = Phase::Waiting { until: now + delay };
+        self.phase = Phase::Waiting { until: now + self.pace() };
+        self.leaving = None;
+        self.search = None;
+        let refused = self.sasl.is_active();
+        self.sasl.reset();
         self.auth_due.clear();
         self.rearm = Rearm::default();
         self.watches.disconnected();
         if !was_live {
-            return;
+            return self.close_attempt_failed();
         }
         let announced = !std::mem::take(&mut self.unannounced);
         if let Some(info) = self.session().filter(|_| announced) {
@@ -113,12 +134,13 @@ impl Core {
             oldest.losses += 1;
         }
         for operation in flying {
-            closed |= self.closing.is_some_and(|closing| closing.op == operation.id);
+            closed |= self.closing.is_some_and(|closing| closing.op == Some(operation.id));
             if operation.own {
                 // A removal of watches: they went with the connection, and younger ones may take their place.
                 continue;
             }
-            match fate(&operation.request, operation.losses, self.config.retry.resends_reads()) {
+            let resend = operation.resend.unwrap_or(self.config.retry.resends_reads());
+            match fate(&operation.request, operation.losses, resend) {
                 Fate::Resend => again.push(operation),
                 Fate::Fail => self.fail(operation, Failure::ConnectionLoss),
             }
@@ -128,14 +150,18 @@ impl Core {
             // Sent, and the server closes the connection behind its answer: the answer itself was lost.
             self.finish(SessionEnd::Closed);
         }
+        self.detach_if_done();
+        if refused && !self.is_over() {
+            // Nothing could be sent, no more than on an attempt that did not come to a session.
+            self.close_attempt_failed();
+        }
     }
 
     /// The server has ended the session. What was sent in it or is pinned to it fails; the rest waits for the
     /// next one.
     fn expire(&mut self, now: Duration, id: SessionId) {
         self.last_zxid = Zxid::ZERO;
-        let delay = self.pacing.next_delay(Duration::MAX, &mut self.rng);
-        self.phase = Phase::Waiting { until: now + delay };
+        self.phase = Phase::Waiting { until: now + self.pace() };
         self.push(Output::Disconnect { why: DropReason::Expired });
         self.say(SessionState::Expired(id));
         let doomed = self.queue.take_waiting_if(|operation| operation.sends > 0 || operation.pin.is_some());
@@ -154,12 +180,20 @@ impl Core {
 
     /// Nothing more happens: everything that is left fails, and the shell may stop.
     pub(super) fn finish(&mut self, end: SessionEnd) {
+        if self.is_detaching()
+            && let Some(ticket) = self.ticket()
+        {
+            self.push(Output::Detached(ticket));
+        }
         let linked = matches!(self.phase, Phase::Dialing { .. } | Phase::Greeting { .. } | Phase::Live(_));
         self.phase = Phase::Over(end);
         if linked {
             self.push(Output::Disconnect { why: DropReason::Ended });
         }
         self.session = None;
+        self.leaving = None;
+        self.search = None;
+        self.sasl.reset();
         let mut left: Vec<_> = self.auth_flying.drain(..).flatten().collect();
         left.extend(self.queue.take_flying());
         left.sort_by_key(|operation| operation.id);

@@ -1,4 +1,4 @@
-//! Bytes to the server: the handshake, then credentials, re-arming, a ping that is due, and operations in order.
+//! Bytes to the server: the handshake, then SASL, credentials, re-arming, a ping that is due, and operations in order.
 //!
 //! What has been written here counts as sent. Nothing is written ahead of what the shell asks for, so an operation
 //! can be cancelled until the connection is ready for it.
@@ -25,12 +25,12 @@ impl Core {
     pub fn wants_transmit(&self) -> bool {
         match &self.phase {
             Phase::Greeting { sent, .. } => sent.is_none(),
+            Phase::Live(_) if self.sasl.is_active() => self.sasl.wants_transmit(),
             Phase::Live(timers) => {
                 timers.ping_due()
-                    || self.queue.has_waiting()
+                    || (self.leaving.is_none() && (self.queue.has_waiting() || self.watches.has_unused()))
                     || !self.auth_due.is_empty()
                     || self.rearm.is_due()
-                    || self.watches.has_unused()
             }
             _ => false,
         }
@@ -47,6 +47,9 @@ impl Core {
         if !matches!(self.phase, Phase::Live(_)) {
             return;
         }
+        if self.sasl.is_active() {
+            return self.transmit_sasl(out);
+        }
         let before = out.len();
         self.transmit_prelude(out, enough);
         if let Phase::Live(timers) = &mut self.phase
@@ -55,10 +58,11 @@ impl Core {
             timers.ping_sent(now);
             put(out, XID_PING, OpCode::Ping, |_| {});
         }
-        if self.auth_due.is_empty() && !self.rearm.is_due() {
+        let open = self.auth_due.is_empty() && !self.rearm.is_due() && self.leaving.is_none();
+        if open {
             self.transmit_removals(now, out, enough);
         }
-        while out.len() < enough && self.auth_due.is_empty() && !self.rearm.is_due() {
+        while open && out.len() < enough {
             let Some(operation) = self.queue.next_waiting() else { break };
             self.transmit_operation(now, operation, out);
         }
@@ -67,6 +71,8 @@ impl Core {
         {
             timers.sent(now);
         }
+        // What waited may have been cancelled, and nothing was left to wait for.
+        self.depart(now);
     }
 
     /// Credentials, then watches: before any operation of a new connection.
@@ -105,7 +111,7 @@ impl Core {
         }
         operation.sends += 1;
         operation.sent_at = now;
-        if let Request::Auth(packet) = &operation.request {
+        if let Request::Auth(packet) = &*operation.request {
             let secret = packet.auth.0.clone().unwrap_or_default();
             put_auth(out, &packet.scheme, secret.clone());
             let credentials = Credentials::new(packet.scheme.clone(), secret);
@@ -123,7 +129,7 @@ impl Core {
             out.truncate(start);
             return self.fail(operation, Failure::FrameTooLarge { bytes, reply: false });
         }
-        let covered = match &operation.request {
+        let covered = match &*operation.request {
             Request::RemoveWatches(request) => {
                 self.watches.removal_departs(&request.path);
                 false

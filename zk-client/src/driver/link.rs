@@ -4,20 +4,26 @@ use bytes::BytesMut;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
-use tokio::net::TcpStream;
 
-use crate::connect::dial;
+use crate::connect::{Connection, Dialer};
 use crate::hosts::Host;
 use crate::limits::READ_CHUNK_BYTES;
 
-type Dial = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+type Dial = Pin<Box<dyn Future<Output = io::Result<Box<dyn Connection>>> + Send>>;
 
 pub(super) enum Link {
     Down,
     Dialing(Dial),
-    Up(TcpStream),
+    Up(Open),
+}
+
+pub(super) struct Open {
+    connection: Box<dyn Connection>,
+    /// Something was written since the last complete flush: a connection that encrypts may still hold it.
+    unflushed: bool,
 }
 
 /// What has happened to it.
@@ -29,8 +35,8 @@ pub(super) enum Linked {
 }
 
 impl Link {
-    pub(super) fn dial(host: Host, attempt: usize) -> Self {
-        Self::Dialing(Box::pin(dial(host, attempt)))
+    pub(super) fn dial(dialer: Arc<dyn Dialer>, host: Host) -> Self {
+        Self::Dialing(Box::pin(async move { dialer.dial(&host).await }))
     }
 
     /// Advances the dialling, or reads once into `input`.
@@ -38,18 +44,18 @@ impl Link {
         match self {
             Self::Down => Poll::Pending,
             Self::Dialing(dial) => dial.as_mut().poll(cx).map(|outcome| match outcome {
-                Ok(stream) => {
-                    *self = Self::Up(stream);
+                Ok(connection) => {
+                    *self = Self::Up(Open { connection, unflushed: false });
                     Linked::Connected
                 }
                 Err(error) => Linked::Lost(error),
             }),
-            Self::Up(stream) => {
+            Self::Up(open) => {
                 if input.capacity() - input.len() < READ_CHUNK_BYTES / 4 {
                     input.reserve(READ_CHUNK_BYTES);
                 }
                 // The future holds nothing between polls, so a new one each time loses nothing.
-                pin!(stream.read_buf(input)).poll(cx).map(|outcome| match outcome {
+                pin!(open.connection.read_buf(input)).poll(cx).map(|outcome| match outcome {
                     Ok(0) => Linked::Lost(io::ErrorKind::UnexpectedEof.into()),
                     Ok(_) => Linked::Read,
                     Err(error) => Linked::Lost(error),
@@ -60,10 +66,23 @@ impl Link {
 
     /// Writes some of `bytes`, which are not empty.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Self::Up(stream) = self else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
-        Pin::new(stream).poll_write(cx, bytes).map(|outcome| match outcome {
+        let Self::Up(open) = self else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
+        open.unflushed = true;
+        Pin::new(&mut open.connection).poll_write(cx, bytes).map(|outcome| match outcome {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
             outcome => outcome,
         })
+    }
+
+    /// Sees to it that what was written leaves. To be polled again until it is ready; free when there is nothing
+    /// to do.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self::Up(open) = self else { return Poll::Ready(Ok(())) };
+        if !open.unflushed {
+            return Poll::Ready(Ok(()));
+        }
+        let outcome = Pin::new(&mut open.connection).poll_flush(cx);
+        open.unflushed = outcome.is_pending();
+        outcome
     }
 }

@@ -4,7 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::{Completion, OpId, Request, WatchLost};
-use crate::submit::{Answer, Command};
+use crate::seen::Meters;
+use crate::submit::{Answer, Command, ReplyTo};
 use crate::watch::{Armed, Feed, Interest, Registered, WatchOutcome, WatchedEvent, feed};
 
 /// Operations are named in ascending order and mostly end in that order, so their waiters lie in a row that
@@ -25,7 +26,7 @@ enum Watcher {
 }
 
 struct Waiter {
-    answer: oneshot::Sender<Answer>,
+    reply_to: ReplyTo,
     units: usize,
 }
 
@@ -38,8 +39,13 @@ impl Waiters {
         self.row.len()
     }
 
+    /// Watches registered now.
+    pub(super) fn watching(&self) -> usize {
+        self.watches.len()
+    }
+
     /// Someone waits for this operation, which weighs `units`.
-    pub(super) fn expect(&mut self, op: OpId, units: usize, answer: oneshot::Sender<Answer>) {
+    pub(super) fn expect(&mut self, op: OpId, units: usize, reply_to: ReplyTo) {
         if self.row.is_empty() {
             self.first = op.0;
         }
@@ -47,30 +53,27 @@ impl Waiters {
         while self.first + (self.row.len() as u64) < op.0 {
             self.row.push_back(None);
         }
-        self.row.push_back(Some(Waiter { answer, units }));
+        self.row.push_back(Some(Waiter { reply_to, units }));
     }
 
     /// Hands an answer over. Returns the units that are free again.
-    pub(super) fn complete(&mut self, completion: Completion) -> usize {
+    pub(super) fn complete(&mut self, completion: Completion, meters: &Meters) -> usize {
         let Completion { op, request, result, watching } = completion;
         let Some(waiter) = self.take(op) else { return 0 };
-        let watch = watching.then(|| self.watch(op, matches!(request, Request::AddWatch(_))));
+        let watch = watching.then(|| self.watch(op, matches!(*request, Request::AddWatch(_))));
         // Nobody there: the armed watch goes with the answer, and is forgotten by that.
-        let _ = waiter.answer.send(Answer { request, result, watch });
+        waiter.reply_to.send(Answer { request, result, watch }, meters);
         waiter.units
     }
 
     /// Gives up those whose caller is gone and for whom `cancel` agrees. Returns the units that are free again.
-    pub(super) fn sweep(&mut self, mut cancel: impl FnMut(OpId) -> bool) -> usize {
+    pub(super) fn sweep(&mut self, meters: &Meters, mut cancel: impl FnMut(OpId) -> bool) -> usize {
         let mut released = 0;
         for (at, place) in self.row.iter_mut().enumerate() {
             let op = OpId(self.first + at as u64);
-            if let Some(waiter) = place
-                && waiter.answer.is_closed()
-                && cancel(op)
-            {
+            if let Some(waiter) = place.take_if(|waiter| waiter.reply_to.is_closed() && cancel(op)) {
                 released += waiter.units;
-                *place = None;
+                waiter.reply_to.cancelled(meters);
             }
         }
         self.trim();

@@ -5,7 +5,7 @@ use zk_proto::ops::data::StatResponse;
 use zk_proto::{Acl, Stat};
 
 use super::Draft;
-use super::draft::operation;
+use super::draft::{operation, read_operation};
 use crate::core::Request;
 use crate::pending::Pending;
 
@@ -16,7 +16,7 @@ pub struct GetAcl<'a> {
     draft: Draft<'a>,
     path: String,
 }
-operation!(GetAcl => (Vec<Acl>, Stat));
+read_operation!(GetAcl => (Vec<Acl>, Stat));
 
 impl<'a> GetAcl<'a> {
     pub(crate) fn new(draft: Draft<'a>, path: String) -> Self {

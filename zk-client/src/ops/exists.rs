@@ -3,7 +3,7 @@
 use zk_proto::ops::data::{ExistsRequest, StatResponse};
 use zk_proto::{ErrorCode, Stat};
 
-use super::draft::operation;
+use super::draft::read_operation;
 use super::{Draft, Watched};
 use crate::core::Request;
 use crate::error::Error;
@@ -17,7 +17,7 @@ pub struct Exists<'a> {
     draft: Draft<'a>,
     path: String,
 }
-operation!(Exists => Option<Stat>);
+read_operation!(Exists => Option<Stat>);
 
 impl<'a> Exists<'a> {
     pub(crate) fn new(draft: Draft<'a>, path: String) -> Self {

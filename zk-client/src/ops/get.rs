@@ -3,7 +3,7 @@
 use zk_proto::ops::data::{GetDataRequest, GetDataResponse};
 
 use super::data::detach;
-use super::draft::operation;
+use super::draft::read_operation;
 use super::{Draft, Node, Watched};
 use crate::core::Request;
 use crate::error::Error;
@@ -17,7 +17,7 @@ pub struct Get<'a> {
     draft: Draft<'a>,
     path: String,
 }
-operation!(Get => Node);
+read_operation!(Get => Node);
 
 impl<'a> Get<'a> {
     pub(crate) fn new(draft: Draft<'a>, path: String) -> Self {

@@ -3,7 +3,7 @@
 use zk_proto::ops::sync::SyncRequest;
 
 use super::Draft;
-use super::draft::operation;
+use super::draft::read_operation;
 use crate::core::Request;
 use crate::pending::Pending;
 
@@ -15,7 +15,7 @@ pub struct Sync<'a> {
     draft: Draft<'a>,
     path: String,
 }
-operation!(Sync => ());
+read_operation!(Sync => ());
 
 impl<'a> Sync<'a> {
     pub(crate) fn new(draft: Draft<'a>, path: String) -> Self {

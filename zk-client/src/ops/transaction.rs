@@ -1,13 +1,14 @@
 //! `multi`: several writes, all or none.
 
 use bytes::Bytes;
-use zk_proto::ops::create::CreateRequest;
+use std::time::Duration;
 use zk_proto::ops::data::SetDataRequest;
 use zk_proto::ops::delete::DeleteRequest;
 use zk_proto::ops::multi::{CheckVersionRequest, MultiOp, MultiRequest, MultiResponse, MultiResult};
 use zk_proto::{Acl, CreateMode, ErrorCode, Stat};
 
 use super::Draft;
+use super::create::NewNode;
 use super::draft::operation;
 use crate::core::Request;
 use crate::error::{Error, ErrorKind};
@@ -82,35 +83,40 @@ impl<'a> Transaction<'a> {
         self.create_with(path, data, CreateMode::Persistent, Acl::open())
     }
 
-    /// Creates a node. Modes with a time to live are not possible here.
+    /// Creates a node. A mode with a time to live is [`Transaction::create_with_ttl`]'s.
     pub fn create_with(
-        mut self,
+        self,
         path: impl Into<String>,
         data: impl Into<Bytes>,
         mode: CreateMode,
         acl: Vec<Acl>,
     ) -> Self {
-        let path = path.into();
-        if mode.has_ttl() {
-            return self.refuse(|draft| Err(draft.invalid(&path, "a transaction takes no time to live")));
+        self.create_node(&NewNode { path: path.into(), data: data.into(), mode, ttl: None, acl })
+    }
+
+    /// Creates a node of a mode with a time to live, in whole milliseconds. Servers must have
+    /// `extendedTypesEnabled`; the step fails with `Unimplemented` if not.
+    pub fn create_with_ttl(
+        self,
+        path: impl Into<String>,
+        data: impl Into<Bytes>,
+        mode: CreateMode,
+        ttl: Duration,
+        acl: Vec<Acl>,
+    ) -> Self {
+        self.create_node(&NewNode { path: path.into(), data: data.into(), mode, ttl: Some(ttl), acl })
+    }
+
+    fn create_node(mut self, node: &NewNode) -> Self {
+        match node.request(&self.draft) {
+            Ok(Request::CreateTtl(request)) => self.steps.push(MultiOp::CreateTtl(request)),
+            Ok(Request::CreateContainer(request)) => self.steps.push(MultiOp::CreateContainer(request)),
+            Ok(Request::Create2(request)) => self.steps.push(MultiOp::Create2(request)),
+            // A new node is asked for in no other way.
+            Ok(_) => {}
+            Err(error) => return self.refuse(error),
         }
-        if acl.is_empty() {
-            return self.refuse(|draft| draft.acl(&path, &[]));
-        }
-        let data = Some(data.into());
-        let checked =
-            if mode.is_sequential() { self.draft.sequential_path(path) } else { self.draft.path(path) };
-        match checked {
-            Ok(path) => {
-                let request = CreateRequest { path, data, acl, flags: mode.flags() };
-                self.steps.push(match mode {
-                    CreateMode::Container => MultiOp::CreateContainer(request),
-                    _ => MultiOp::Create2(request),
-                });
-                self
-            }
-            Err(error) => self.refuse(|_| Err(error)),
-        }
+        self
     }
 
     /// Replaces a node's data.
@@ -145,14 +151,12 @@ impl<'a> Transaction<'a> {
                 self.steps.push(make(path));
                 self
             }
-            Err(error) => self.refuse(|_| Err(error)),
+            Err(error) => self.refuse(error),
         }
     }
 
-    fn refuse(mut self, why: impl FnOnce(&Draft<'a>) -> Result<(), Error>) -> Self {
-        if self.broken.is_none() {
-            self.broken = why(&self.draft).err();
-        }
+    fn refuse(mut self, error: Error) -> Self {
+        self.broken = self.broken.or(Some(error));
         self
     }
 
@@ -181,7 +185,7 @@ fn decode(answered: Answered<'_>) -> Result<Vec<TransactionResult>, Error> {
     });
     if let Some((index, code)) = failed {
         let error = Error::new(ErrorKind::Transaction { index, code }, operation).with_zxid(zxid);
-        let Request::Multi(request) = &rest.request else { return Err(error) };
+        let Request::Multi(request) = &*rest.request else { return Err(error) };
         return Err(match request.ops.get(index) {
             Some(step) => error.with_path(rest.chroot.strip(step.path().to_owned())),
             None => error,

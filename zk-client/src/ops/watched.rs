@@ -3,13 +3,14 @@
 use std::future::IntoFuture;
 use zk_proto::SessionId;
 
-use super::{Children, Exists, Get, GetChildren, Node};
+use super::{Children, ConfigNode, Exists, Get, GetChildNames, GetChildren, GetConfig, Node};
 use crate::error::Error;
 use crate::pending::Pending;
 use crate::watch::Watch;
 use zk_proto::Stat;
 
-/// A read with a watch. Made by `.watch()` of [`Get`], [`Exists`] and [`GetChildren`].
+/// A read with a watch. Made by `.watch()` of [`Get`], [`Exists`], [`GetChildren`], [`GetChildNames`] and
+/// [`GetConfig`].
 #[derive(Debug, Clone)]
 #[must_use = "an operation is sent by .await or .send()"]
 pub struct Watched<R>(pub(super) R);
@@ -21,6 +22,12 @@ macro_rules! watched {
             /// [`crate::ErrorKind::SessionExpired`].
             pub fn in_session(self, session: SessionId) -> Self {
                 Self(self.0.in_session(session))
+            }
+
+            /// Whether the read is sent again when its answer was lost with the connection, whatever
+            /// [`crate::RetryPolicy::resend_reads`] says.
+            pub fn resend(self, resend: bool) -> Self {
+                Self(self.0.resend(resend))
             }
 
             /// Takes its place in the session's order now; the answer is awaited later.
@@ -39,4 +46,10 @@ macro_rules! watched {
         }
     )*};
 }
-watched!(Get => Node, Exists => Option<Stat>, GetChildren => Children);
+watched!(
+    Get => Node,
+    Exists => Option<Stat>,
+    GetChildren => Children,
+    GetChildNames => Vec<String>,
+    GetConfig => ConfigNode
+);

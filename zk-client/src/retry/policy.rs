@@ -19,7 +19,8 @@ pub struct RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    /// Waits up to 100 ms before the first attempt after a loss, doubling up to 5 s; reads are resent.
+    /// Waits up to 100 ms before each attempt until every server was tried once, then doubles that up to 5 s;
+    /// reads are resent.
     fn default() -> Self {
         Self {
             initial: Duration::from_millis(100),
@@ -31,7 +32,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The longest wait before the first attempt; at least a millisecond.
+    /// The longest wait before an attempt until every server was tried once; at least a millisecond.
     #[must_use]
     pub fn initial(mut self, initial: Duration) -> Self {
         self.initial = initial.max(Duration::from_millis(1));
@@ -99,9 +100,12 @@ impl backoff::Clock for StoppedClock {
 impl Pacing {
     /// The wait before the next attempt: anything up to the sequence's next step, and up to `cap`.
     pub fn next_delay(&mut self, cap: Duration, rng: &mut impl Rng) -> Duration {
-        let step = self.next_step().min(cap);
-        let micros = u64::try_from(step.as_micros()).unwrap_or(u64::MAX);
-        Duration::from_micros(rng.random_range(0..=micros))
+        random_up_to(self.next_step().min(cap), rng)
+    }
+
+    /// A wait as before the first attempt, which does not count as one.
+    pub fn first_delay(&self, cap: Duration, rng: &mut impl Rng) -> Duration {
+        random_up_to(self.0.initial_interval.min(cap), rng)
     }
 
     /// Starts over. To be called when a session is established, not when a connection is: a server that accepts
@@ -116,6 +120,11 @@ impl Pacing {
         let step = self.0.next_backoff().unwrap_or(self.0.max_interval);
         Duration::from_micros(u64::try_from(step.as_micros()).unwrap_or(u64::MAX))
     }
+}
+
+fn random_up_to(longest: Duration, rng: &mut impl Rng) -> Duration {
+    let micros = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX);
+    Duration::from_micros(rng.random_range(0..=micros))
 }
 
 #[cfg(test)]

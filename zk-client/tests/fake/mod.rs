@@ -26,6 +26,11 @@ impl Server {
         Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
     }
 
+    /// At another address; `None` when this machine has none of that kind.
+    pub(crate) async fn start_at(address: &str) -> Option<Self> {
+        TcpListener::bind(address).await.ok().map(|listener| Self { listener })
+    }
+
     pub(crate) fn address(&self) -> String {
         self.listener.local_addr().unwrap().to_string()
     }
@@ -72,9 +77,25 @@ impl Peer {
         ConnectRequest::from_bytes(frame).unwrap()
     }
 
+    /// A four-letter word.
+    pub(crate) async fn word(&mut self) -> [u8; 4] {
+        let mut word = [0; 4];
+        self.stream.read_exact(&mut word).await.unwrap();
+        word
+    }
+
     pub(crate) async fn grant(&mut self, session: SessionId) {
+        self.establish(session, false).await;
+    }
+
+    /// As a server without a quorum.
+    pub(crate) async fn grant_read_only(&mut self, session: SessionId) {
+        self.establish(session, true).await;
+    }
+
+    async fn establish(&mut self, session: SessionId, read_only: bool) {
         let (protocol_version, timeout_ms) = (0, TIMEOUT.as_millis() as i32);
-        let (password, read_only) = (Password([7; 16]), ReadOnlyFlag::Present(false));
+        let (password, read_only) = (Password([7; 16]), ReadOnlyFlag::Present(read_only));
         let response =
             ConnectResponse { protocol_version, timeout_ms, session_id: session, password, read_only };
         self.write(&frame::of(&response)).await;

@@ -1,8 +1,7 @@
-//! What the lock's tests stand on: a server, clients, patience, and a proxy that counts and loses frames.
+//! What the lock's tests stand on: a server, clients, patience. Faults of the network are in
+//! `integration-tests/tests/lock_faults.rs`.
 
 #![allow(dead_code, reason = "not every test file uses everything")]
-
-pub(crate) mod proxy;
 
 use std::future::Future;
 use std::time::Duration;

@@ -114,6 +114,8 @@ struct InFlight {
     reply: ReplyTo,
     /// Syncs to be answered right behind it.
     syncs: Vec<Submission>,
+    /// Handshakes to be answered right behind it.
+    welcomes: Vec<(Arc<Connection>, ConnectResponse)>,
 }
 
 /// See the module's head.
@@ -172,7 +174,8 @@ impl Node {
         }
     }
 
-    /// A client's first frame. A new session is answered when its transaction is safe, anything else at once.
+    /// A client's first frame. A new session is answered when its transaction is safe, one that goes on when its
+    /// writes in flight are, a refusal at once.
     pub fn connect(&mut self, clock: Clock, connection: &Arc<Connection>, request: &ConnectRequest) {
         let options = &self.shared.options;
         if request.last_zxid_seen > self.shared.read().last_zxid {
@@ -211,6 +214,13 @@ impl Node {
                 if let Some(old) = replaced.filter(|old| old.id != connection.id) {
                     old.close();
                     old.notify();
+                }
+                // What came over the old connection counts before what comes over this one: a read must not miss
+                // a write of its own session that is done later.
+                let of_session = |f: &&mut InFlight| f.entry.header.client_id == id;
+                if let Some(last) = self.in_flight.iter_mut().rev().find(of_session) {
+                    last.welcomes.push((Arc::clone(connection), answer(id)));
+                    return;
                 }
                 connection.establish(Some(id), &answer(id));
             }
@@ -333,7 +343,7 @@ impl Node {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.write();
         while self.in_flight.front().is_some_and(|f| f.entry.header.zxid <= zxid) {
-            let Some(InFlight { entry, reply, syncs }) = self.in_flight.pop_front() else { break };
+            let Some(InFlight { entry, reply, syncs, welcomes }) = self.in_flight.pop_front() else { break };
             let outcome = apply(&mut state, &entry, &mut self.triggers);
             self.announce(&state, entry.header.zxid);
             let ended = match entry.txn {
@@ -343,6 +353,10 @@ impl Node {
             self.answer(clock, &state, reply, &entry, &outcome);
             for sync in syncs {
                 self.answer_sync(clock, &state, sync);
+            }
+            for (connection, answer) in welcomes {
+                connection.establish(Some(answer.session_id), &answer);
+                self.touched.push(connection);
             }
             if let Some(connection) = ended {
                 connection.close();
@@ -376,7 +390,7 @@ impl Node {
         self.log.last = zxid;
         self.log.entries += 1;
         storage::log::put_entry(&mut self.log.bytes, &entry);
-        self.in_flight.push_back(InFlight { entry, reply, syncs: Vec::new() });
+        self.in_flight.push_back(InFlight { entry, reply, syncs: Vec::new(), welcomes: Vec::new() });
     }
 
     fn close_session(&mut self, clock: Clock, id: SessionId, reply: ReplyTo, xid: i32) {

@@ -1,8 +1,7 @@
-//! The connect string, and the order in which its servers are tried. Never resolves a name: that happens at
+//! The connect string: servers and chroot, as an application writes them. Never resolves a name: that happens at
 //! each attempt to connect.
 
-use rand::Rng;
-use rand::seq::SliceRandom as _;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::error::{Error, ErrorKind};
@@ -11,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 pub const PORT_DEFAULT: u16 = 2181;
 
 /// One server as it was named.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Host {
     /// A DNS name or an address, without brackets.
     pub name: String,
@@ -33,7 +32,7 @@ impl fmt::Display for Host {
 /// A connect string taken apart: `host[:port][,host[:port]...][/chroot]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectString {
-    /// The servers, as written; at least one.
+    /// The servers in the order written, each once; at least one.
     pub hosts: Vec<Host>,
     /// The chroot, `""` if there is none.
     pub chroot: String,
@@ -49,10 +48,12 @@ impl std::str::FromStr for ConnectString {
         };
         let hosts =
             servers.split(',').map(|host| host_of(host.trim())).collect::<Result<Vec<_>, &'static str>>();
-        let hosts = hosts.map_err(|why| {
+        let mut hosts = hosts.map_err(|why| {
             Error::new(ErrorKind::Config, "connect")
                 .with_detail(format_args!("connect string {text:?}: {why}"))
         })?;
+        let mut seen = BTreeSet::new();
+        hosts.retain(|host| seen.insert(host.clone()));
         Ok(Self { hosts, chroot: chroot.to_owned() })
     }
 }
@@ -84,35 +85,9 @@ fn host_of(text: &str) -> Result<Host, &'static str> {
     Ok(Host { name: name.to_owned(), port })
 }
 
-/// The order of attempts: every server once in a shuffled round, then the same round again.
-#[derive(Debug)]
-pub struct Order {
-    round: Vec<usize>,
-    next: usize,
-}
-
-impl Order {
-    /// A shuffled round over `hosts` servers; at least one is assumed.
-    #[must_use]
-    pub fn shuffled(hosts: usize, rng: &mut impl Rng) -> Self {
-        let mut round: Vec<usize> = (0..hosts.max(1)).collect();
-        round.shuffle(rng);
-        Self { round, next: 0 }
-    }
-
-    /// The index of the server to try now.
-    pub fn next_host(&mut self) -> usize {
-        let host = self.round[self.next];
-        self.next = (self.next + 1) % self.round.len();
-        host
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::SeedableRng as _;
-    use rand::rngs::StdRng;
 
     fn parse(text: &str) -> (Vec<String>, String) {
         let parsed: ConnectString = text.parse().unwrap();
@@ -122,6 +97,7 @@ mod tests {
     #[test]
     fn connect_strings_are_taken_apart() {
         assert_eq!(parse("a"), (vec!["a:2181".into()], String::new()));
+        assert_eq!(parse("a:2181,b,a"), (vec!["a:2181".into(), "b:2181".into()], String::new()));
         assert_eq!(parse("a:1, b:2/app/x"), (vec!["a:1".into(), "b:2".into()], "/app/x".into()));
         assert_eq!(
             parse("[::1]:3,[fe80::1]/"),
@@ -135,16 +111,5 @@ mod tests {
             let error = bad.parse::<ConnectString>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{bad}");
         }
-    }
-
-    #[test]
-    fn every_host_is_tried_once_in_a_round() {
-        let mut order = Order::shuffled(5, &mut StdRng::seed_from_u64(1));
-        let first: Vec<usize> = (0..5).map(|_| order.next_host()).collect();
-        let second: Vec<usize> = (0..5).map(|_| order.next_host()).collect();
-        assert_eq!(first, second);
-        let mut sorted = first.clone();
-        sorted.sort_unstable();
-        assert_eq!(sorted, [0, 1, 2, 3, 4]);
     }
 }
