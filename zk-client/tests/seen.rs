@@ -122,6 +122,7 @@ async fn the_names_are_those_of_the_table() {
     zk.session_state().wait_for(|s| *s == SessionState::AuthFailed).await.unwrap();
     let (zk, peer) = connected(&server).await;
     tokio::join!(zk.close(), peer.serve());
+    servers_change(&server).await;
 
     let said: BTreeSet<(String, String)> =
         capture.all().into_iter().map(|seen| (seen.target, seen.name)).collect();
@@ -142,6 +143,36 @@ async fn the_names_are_those_of_the_table() {
     assert_eq!((lost.field("server"), lost.field("reason")), (Some(&*address), Some("closed_by_server")));
     let fired = &capture.events("watch fired")[0];
     assert_eq!((fired.field("event"), fired.field("path")), (Some("deleted"), Some("/a")));
+}
+
+/// A list by hand, one that the ensemble tells, and one that it does not.
+async fn servers_change(first: &Server) {
+    let second = Server::start().await;
+    let (zk, peer) = connected(first).await;
+    zk.update_servers(&second.address()).unwrap();
+    let (moved, _) = second.welcome().await;
+    drop(peer);
+    tokio::join!(zk.close(), moved.serve());
+
+    for known in [true, false] {
+        let (address, follower) = (first.address(), quick().follow_ensemble(true));
+        let (zk, (mut peer, _)) = tokio::join!(follower.connect(&address), first.welcome());
+        let zk = zk.unwrap();
+        let (xid, _) = peer.expect().await;
+        if known {
+            let port = second.address().rsplit(':').next().unwrap().to_owned();
+            peer.ok(xid, &data(&format!("server.1=127.0.0.1:1:2;{port}"))).await;
+            peer = second.welcome().await.0;
+        } else {
+            peer.err(xid, ErrorCode::NoNode).await;
+            // Its answer comes behind the other's.
+            let read = zk.get("/a").send();
+            let (xid, _) = peer.expect().await;
+            peer.ok(xid, &data("a")).await;
+            read.await.unwrap();
+        }
+        tokio::join!(zk.close(), peer.serve());
+    }
 }
 
 /// Target and name of each row of the two tables about tracing.

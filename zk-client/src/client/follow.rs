@@ -74,7 +74,7 @@ impl Follower {
         let config: EnsembleConfig = match text.parse() {
             Ok(config) => config,
             Err(error) => {
-                return tracing::warn!(target: "zk_client::connect", %error, "the list of servers stays as it is");
+                return tracing::warn!(target: "zk_client::connect", %error, "the ensemble's configuration cannot be followed");
             }
         };
         let mut hosts: Vec<Host> = Vec::new();

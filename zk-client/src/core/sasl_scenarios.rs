@@ -321,6 +321,18 @@ fn a_ping_that_came_due_follows_at_once_and_the_deadline_stays() {
 }
 
 #[test]
+fn a_close_is_given_up_when_each_server_has_failed_in_the_exchange() {
+    let mut rig = granted(config());
+    rig.outputs();
+    rig.core.close(rig.now);
+    rig.core.sasl_failed(rig.now);
+    assert!(!rig.core.is_over(), "the other server may do better");
+    rig.establish(SESSION);
+    rig.core.sasl_failed(rig.now);
+    assert!(rig.core.is_over());
+}
+
+#[test]
 fn a_close_in_the_exchange_does_not_wait_for_ever() {
     let mut rig = granted(config());
     rig.outputs();

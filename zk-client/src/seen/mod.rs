@@ -35,6 +35,9 @@
 //! | `zk_client::watch` | `streams resynced` | debug | `streams` |
 //! | `zk_client::watch` | `watches lost` | debug | `reason`, `watches` |
 //!
+//! What is said besides of TLS certificates that change and of servers asked whether they are writable comes with
+//! the target `zk_client::connect`, in words that may change.
+//!
 //! In the events of watches `path` is the path on the server. A *limited* warning is repeated at most
 //! [`WARNINGS_BURST`](crate::limits::WARNINGS_BURST) times at once and then once in
 //! [`WARNING_EVERY`](crate::limits::WARNING_EVERY); what is held back comes at level debug instead, and the next
