@@ -9,8 +9,8 @@ use fake::{Server, data};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tracing::{Instrument as _, Level};
-use zk_client::{Client, ErrorCode, EventType, RetryPolicy, SessionState};
-use zk_proto::header::XID_AUTH;
+use zk_client::{Client, ErrorCode, EventType, RetryPolicy, SessionState, WatchItem};
+use zk_proto::header::{XID_AUTH, XID_SET_WATCHES};
 
 const TABLE: &str = include_str!("../src/seen/mod.rs");
 
@@ -123,6 +123,7 @@ async fn the_names_are_those_of_the_table() {
     let (zk, peer) = connected(&server).await;
     tokio::join!(zk.close(), peer.serve());
     servers_change(&server).await;
+    a_stream_resyncs(&server).await;
 
     let said: BTreeSet<(String, String)> =
         capture.all().into_iter().map(|seen| (seen.target, seen.name)).collect();
@@ -173,6 +174,20 @@ async fn servers_change(first: &Server) {
         }
         tokio::join!(zk.close(), peer.serve());
     }
+}
+
+async fn a_stream_resyncs(server: &Server) {
+    let (zk, mut peer) = connected(server).await;
+    let setting = zk.watch("/s").send();
+    let (xid, _) = peer.expect().await;
+    peer.ok(xid, &fake::Empty).await;
+    let mut stream = setting.await.unwrap();
+    drop(peer);
+    let (mut peer, _) = server.welcome().await;
+    peer.expect().await;
+    peer.ok(XID_SET_WATCHES, &fake::Empty).await;
+    assert_eq!(stream.next().await.unwrap().unwrap(), WatchItem::Resync);
+    tokio::join!(zk.close(), peer.serve());
 }
 
 /// Target and name of each row of the two tables about tracing.
