@@ -398,7 +398,7 @@ impl Life {
                     assert!(self.watching.remove(&watch), "{watch:?} heard what it did not wait for");
                 }
             }
-            Output::WatchesLost(_) => self.watching.clear(),
+            Output::WatchesLost { .. } => self.watching.clear(),
             _ => {}
         }
     }

@@ -8,6 +8,7 @@ mod dropped;
 mod load;
 mod lost;
 mod silence;
+mod streams;
 mod volume;
 mod watches;
 

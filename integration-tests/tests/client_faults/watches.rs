@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, join_all};
 use integration_tests::peers::{JavaServer, JavaVersion, Peers, or_skip, skipped};
 use integration_tests::proxy::{Message, Pick, Proxy, eager};
 use integration_tests::targets::{Failure, Place};
-use zk_client::{Client, ErrorKind, EventType, Watch};
+use zk_client::{Client, ErrorKind, EventType, Watch, WatchItem};
 use zk_proto::{OpCode, Request};
 use zk_server::EmbeddedServer;
 
@@ -308,6 +308,7 @@ async fn across_a_restart(server: String, restart: impl FnOnce() -> BoxFuture<'s
     let direct = Client::connect(&server).await?;
     let missed = watch_all(&zk, "/missed").await?;
     let later = watch_all(&zk, "/later").await?;
+    let mut stream = zk.watch("/later").recursive().await?;
     let session = zk.session_id();
     proxy.refuse();
     proxy.cut_all();
@@ -318,6 +319,11 @@ async fn across_a_restart(server: String, restart: impl FnOnce() -> BoxFuture<'s
     missed.all_heard().await?;
     soon(change_all(&direct, "/later")).await??;
     later.all_heard().await?;
+    assert_eq!(soon(stream.next()).await?.transpose()?, Some(WatchItem::Resync));
+    let Some(WatchItem::Event(first)) = soon(stream.next()).await?.transpose()? else {
+        return Err("a stream without an event".into());
+    };
+    assert_eq!((first.event_type, &first.path[..]), (EventType::NodeDataChanged, "/later/set"));
     assert_eq!(zk.session_id(), session);
     zk.close().await;
     direct.close().await;
