@@ -16,6 +16,7 @@ use zk_proto::event::KeeperState;
 use zk_proto::header::{ReplyHeader, RequestHeader, XID_AUTH, XID_NOTIFICATION, XID_PING, XID_SET_WATCHES};
 use zk_proto::ops::auth::AuthPacket;
 use zk_proto::ops::data::{ExistsRequest, GetChildrenRequest, GetDataRequest, SetDataRequest};
+use zk_proto::ops::watches::AddWatchRequest;
 use zk_proto::{
     Decode as _, Encode, ErrorCode, EventType, OpCode, Reader, SessionId, WatcherEvent, Zxid, frame,
 };
@@ -168,7 +169,8 @@ impl Life {
                     0 => Request::GetData(GetDataRequest { path, watch }),
                     1 => Request::Exists(ExistsRequest { path, watch }),
                     2 => Request::GetChildren2(GetChildrenRequest { path, watch }),
-                    _ => Request::WhoAmI,
+                    // One byte says both: whether a read watches, and what a watch that stays is like.
+                    _ => Request::AddWatch(AddWatchRequest { path, mode: i32::from(watch) }),
                 };
                 self.submit(request, byte & 16 != 0);
             }
@@ -393,12 +395,20 @@ impl Life {
 
     fn watched(&mut self, output: Output) {
         match output {
-            Output::Event { watches, .. } => {
+            Output::Event { watches, streams, .. } => {
+                assert!(streams.iter().all(|stream| self.watching.contains(stream)));
                 for watch in watches {
                     assert!(self.watching.remove(&watch), "{watch:?} heard what it did not wait for");
                 }
             }
-            Output::WatchesLost { .. } => self.watching.clear(),
+            Output::Resync { streams } => {
+                assert!(streams.iter().all(|stream| self.watching.contains(stream)));
+            }
+            Output::WatchesLost { watches, .. } => {
+                for watch in watches {
+                    assert!(self.watching.remove(&watch), "{watch:?} was lost, and was not there");
+                }
+            }
             _ => {}
         }
     }
