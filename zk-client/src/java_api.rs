@@ -51,9 +51,9 @@
 //! | `transaction()` | [`Client::transaction`] | |
 //! | `getConfig(watch, stat)` | [`Client::get_config`] | Parsed: [`EnsembleConfig`](crate::ensemble::EnsembleConfig); [`GetConfig::watch`]. |
 //! | `whoAmI()` | [`Client::who_am_i`] | |
-//! | `addWatch(path, watcher, mode)`, `addWatch(path, mode)` | `Client::watch` | A stream; see [AddWatchMode](#addwatchmode-and-watchertype). |
-//! | `removeWatches(path, watcher, type, local)` | dropping the [`Watch`] or stream | Each interest is a value of its own; the last one to go of a path takes the watch away from the server. |
-//! | `removeAllWatches(path, type, local)` | `Client::remove_watches` | |
+//! | `addWatch(path, watcher, mode)`, `addWatch(path, mode)` | [`Client::watch`] | A [`WatchStream`]; see [AddWatchMode](#addwatchmode-and-watchertype). |
+//! | `removeWatches(path, watcher, type, local)` | dropping the [`Watch`] or [`WatchStream`] | Each interest is a value of its own; the last one to go of a path takes the watch away from the server. |
+//! | `removeAllWatches(path, type, local)` | [`Client::remove_watches`] | |
 //!
 //! `local` of the last two lets Java forget a watch that the server cannot be asked to remove; here the interest is
 //! gone at once, connected or not.
@@ -100,12 +100,12 @@
 //!
 //! | Java | here | |
 //! |---|---|---|
-//! | `Watcher.process(event)` | `.await` of a [`Watch`]; the items of a watch stream; [`Client::session_state`] | No callback: whoever waits has the event. |
+//! | `Watcher.process(event)` | `.await` of a [`Watch`]; the items of a [`WatchStream`]; [`Client::session_state`] | No callback: whoever waits has the event. |
 //! | `WatchedEvent` (`getType`, `getPath`, `getZxid`) | [`WatchedEvent`] | |
-//! | `WatchedEvent.getState` | [`Client::session_state`] | Changes of the session are not mixed into the events of nodes: a watch that outlived its session ends with an [`Error`], a stream says `Resync`. |
+//! | `WatchedEvent.getState` | [`Client::session_state`] | Changes of the session are not mixed into the events of nodes: a watch that outlived its session ends with an [`Error`], a stream says [`Resync`](crate::WatchItem::Resync). |
 //! | `NodeCreated`, `NodeDeleted`, `NodeDataChanged`, `NodeChildrenChanged` | [`EventType`] | |
 //! | `None` | [`Client::session_state`] | |
-//! | `DataWatchRemoved`, `ChildWatchRemoved`, `PersistentWatchRemoved` | an error of kind `WatchRemoved` | |
+//! | `DataWatchRemoved`, `ChildWatchRemoved`, `PersistentWatchRemoved` | an error of kind [`WatchRemoved`](crate::ErrorKind::WatchRemoved) | |
 //! | `KeeperState`: `SyncConnected`, `ConnectedReadOnly` | [`SessionState::Connected`], [`SessionInfo::read_only`](crate::SessionInfo::read_only) | |
 //! | `KeeperState`: `Disconnected` | [`SessionState::Suspended`] | |
 //! | `KeeperState`: `Expired` | [`SessionState::Expired`] | A new session follows, unless [`Builder::expiry_is_terminal`]. |
@@ -118,9 +118,9 @@
 //!
 //! | Java | here | |
 //! |---|---|---|
-//! | `PERSISTENT` | `Client::watch` | |
-//! | `PERSISTENT_RECURSIVE` | `Client::watch` and `.recursive()` | |
-//! | `WatcherType`: `Children`, `Data`, `Persistent`, `PersistentRecursive`, `Any` | which [`Watch`] or stream is dropped | `Client::remove_watches` is `Any`. |
+//! | `PERSISTENT` | [`Client::watch`] | |
+//! | `PERSISTENT_RECURSIVE` | [`AddWatch::recursive`](crate::ops::AddWatch::recursive) | |
+//! | `WatcherType`: `Children`, `Data`, `Persistent`, `PersistentRecursive`, `Any` | which [`Watch`] or stream is dropped | [`Client::remove_watches`] is `Any`. |
 //!
 //! # `States`
 //!
@@ -185,7 +185,7 @@
 #[allow(unused_imports, reason = "for the links above")]
 use crate::{
     Acl, AuthId, Builder, Client, CreateMode, Created, Error, ErrorCode, ErrorKind, EventType, Node, Pending,
-    Perms, ReadResult, RetryPolicy, SessionState, TransactionResult, Watch, WatchedEvent,
+    Perms, ReadResult, RetryPolicy, SessionState, TransactionResult, Watch, WatchStream, WatchedEvent,
     ops::{
         Create, Delete, Exists, Get, GetChildren, GetConfig, MultiRead, Reconfig, Set, SetAcl, Transaction,
     },
