@@ -145,7 +145,7 @@ async fn lost_reads_are_asked_again_in_their_place(place: Place) -> Outcome {
                 .iter()
                 .filter(|m| m.connection == proxy.connections())
                 .filter_map(Message::requested)
-                .filter(|op| ![OpCode::SetWatches, OpCode::Ping].contains(op))
+                .filter(|op| ![OpCode::SetWatches, OpCode::Ping, OpCode::RemoveWatches].contains(op))
                 .collect();
             // The read in front may have been answered before the cut.
             let again = [OpCode::GetData, kind.op, OpCode::Exists];
