@@ -35,6 +35,9 @@ pub const STREAM_ITEMS_MAX: usize = 1024;
 /// Bytes of paths a [`crate::WatchStream`] holds for a consumer that does not read.
 pub const STREAM_BYTES_MAX: usize = 256 * 1024;
 
+/// Watches to be taken off the server that wait behind operations; more of them go first.
+pub const REMOVALS_HELD_MAX: usize = 1024;
+
 /// Session timeout asked for unless the builder says otherwise.
 pub const SESSION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 

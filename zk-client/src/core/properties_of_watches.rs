@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use zk_proto::event::AddWatchMode;
 use zk_proto::header::XID_SET_WATCHES;
 use zk_proto::ops::data::ExistsRequest;
+use zk_proto::ops::delete::DeleteRequest;
 use zk_proto::{ErrorCode, EventType};
 
 use super::testkit::{Rig, SESSION, children, get, watch};
@@ -32,7 +33,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(EventType::NodeChildrenChanged),
     ];
     prop_oneof![
-        6 => (0u8..6, 0..PATHS.len()).prop_map(|(what, path)| Step::Submit { what, path }),
+        6 => (0u8..7, 0..PATHS.len()).prop_map(|(what, path)| Step::Submit { what, path }),
         5 => Just(Step::Send),
         7 => (0u8..4).prop_map(|n| Step::Serve { found: n > 0 }),
         4 => any::<u8>().prop_map(Step::Forget),
@@ -115,6 +116,7 @@ impl Life {
                     2 => Request::Exists(ExistsRequest { path: path.into(), watch: true }),
                     3 => watch(path, AddWatchMode::Persistent),
                     4 => watch("/", AddWatchMode::PersistentRecursive),
+                    5 => Request::Delete(DeleteRequest { path: path.into(), version: -1 }),
                     _ => get("/", true),
                 };
                 let op = self.rig.submit(request);
@@ -168,6 +170,8 @@ impl Life {
                     self.child.add(&r.path, Mode::Recursive, old);
                 }
             }
+            // Its event leaves before its answer.
+            Request::Delete(r) if found => self.change(EventType::NodeDeleted, &r.path),
             Request::RemoveWatches(r) => {
                 let removed = [self.data.0.remove(&r.path), self.child.0.remove(&r.path)];
                 let any = removed.into_iter().flatten().any(|modes| !modes.is_empty());

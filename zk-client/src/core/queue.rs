@@ -25,6 +25,8 @@ pub(super) struct Operation {
     pub(super) xid: i32,
     /// When it was last sent.
     pub(super) sent_at: Duration,
+    /// It deletes a node that is watched.
+    pub(super) fires: bool,
     /// The core's own: nobody waits for its end.
     pub(super) own: bool,
     cancelled: bool,
@@ -83,6 +85,7 @@ impl Queue {
             losses: 0,
             xid: 0,
             sent_at: Duration::ZERO,
+            fires: false,
             own,
             cancelled: false,
         }

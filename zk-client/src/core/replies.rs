@@ -80,6 +80,12 @@ impl Core {
             }
             return WatchAnswer::None;
         }
+        if let Request::Delete(request) = &*operation.request
+            && operation.fires
+        {
+            self.watches.arrive(&request.path);
+            return WatchAnswer::None;
+        }
         let Some((kind, path)) = asked_for(&operation.request) else { return WatchAnswer::None };
         let left = kind.left_by(outcome);
         if let Some(kind) = left {

@@ -2,12 +2,14 @@
 
 use zk_proto::event::{AddWatchMode, WatcherType};
 use zk_proto::header::XID_SET_WATCHES;
+use zk_proto::ops::delete::DeleteRequest;
 use zk_proto::ops::watches::WatchesRequest;
 use zk_proto::watch::SetWatches2;
 use zk_proto::{ErrorCode, EventType, SessionId, Zxid};
 
 use super::testkit::{Rig, SESSION, children, drops, get, watch};
 use super::{DropReason, Failure, OpId, Output, Request, SessionEnd, WatchLost};
+use crate::limits::REMOVALS_HELD_MAX;
 
 const PERSISTENT: AddWatchMode = AddWatchMode::Persistent;
 const RECURSIVE: AddWatchMode = AddWatchMode::PersistentRecursive;
@@ -147,11 +149,55 @@ fn a_removal_never_takes_a_younger_watch_along() {
     rig.ok(2);
     assert!(rig.requests().is_empty());
     assert_eq!(rig.reached(EventType::NodeDataChanged, "/a"), (vec![young], vec![]));
-    // It waits: the removal goes first.
+    // It waits: it takes the watch over, and there is nothing to remove.
     let old = rig.done(get("/b", true));
     rig.core.forget(old);
-    rig.submit(get("/b", true));
-    assert_eq!(rig.requests(), [remove("/b"), get("/b", true)]);
+    let young = rig.done(get("/b", true));
+    assert!(rig.requests().is_empty());
+    assert_eq!(rig.reached(EventType::NodeDataChanged, "/b"), (vec![young], vec![]));
+}
+
+#[test]
+fn a_node_that_is_deleted_takes_its_watch_along() {
+    let delete = || Request::Delete(DeleteRequest { path: "/a".into(), version: -1 });
+    for forgotten_first in [true, false] {
+        let mut rig = Rig::live();
+        let watch = rig.done(get("/a", true));
+        if forgotten_first {
+            rig.core.forget(watch);
+        }
+        rig.submit(delete());
+        assert_eq!(rig.requests(), [delete()]);
+        rig.core.forget(watch);
+        rig.event(EventType::NodeDeleted, "/a");
+        rig.ok(2);
+        assert!(rig.requests().is_empty());
+    }
+    // Refused, the node stays, and so would the watch.
+    let mut rig = Rig::live();
+    let watch = rig.done(get("/a", true));
+    rig.submit(delete());
+    rig.core.forget(watch);
+    assert_eq!(rig.requests(), [delete()]);
+    rig.reply(2, 200, Err(ErrorCode::NotEmpty));
+    assert_eq!(rig.requests(), [remove("/a")]);
+}
+
+#[test]
+fn many_removals_are_not_held_behind_operations_for_ever() {
+    let mut rig = Rig::live();
+    let watches: Vec<OpId> =
+        (0..=REMOVALS_HELD_MAX).map(|n| rig.submit(get(&format!("/{n}"), true))).collect();
+    for xid in rig.xids() {
+        rig.ok(xid);
+    }
+    rig.outputs();
+    watches.into_iter().for_each(|watch| rig.core.forget(watch));
+    rig.submit(get("/a", false));
+    let mut out = bytes::BytesMut::new();
+    rig.core.transmit(rig.now, &mut out, 1);
+    let header = &out[4..12];
+    assert_eq!(header[4..], zk_proto::OpCode::RemoveWatches.code().to_be_bytes());
 }
 
 #[test]

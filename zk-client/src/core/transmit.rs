@@ -59,12 +59,15 @@ impl Core {
             put(out, XID_PING, OpCode::Ping, |_| {});
         }
         let open = self.auth_due.is_empty() && !self.rearm.is_due() && self.leaving.is_none();
-        if open {
+        if open && self.watches.has_many_unused() {
             self.transmit_removals(now, out, enough);
         }
         while open && out.len() < enough {
             let Some(operation) = self.queue.next_waiting() else { break };
             self.transmit_operation(now, operation, out);
+        }
+        if open {
+            self.transmit_removals(now, out, enough);
         }
         if out.len() > before
             && let Phase::Live(timers) = &mut self.phase
@@ -90,8 +93,9 @@ impl Core {
         }
     }
 
-    /// Tells the server what it watches for nobody. Everything at such a path goes at once: a server before 3.9
-    /// can remove no less, and none can remove a watch under a request that arms it anew, for that comes behind.
+    /// Tells the server what it watches for nobody; behind the operations, one of which may want it again. Everything
+    /// at such a path goes at once: a server before 3.9 can remove no less. A request in flight that arms it anew
+    /// is waited for, and one that follows comes behind.
     fn transmit_removals(&mut self, now: Duration, out: &mut BytesMut, enough: usize) {
         while out.len() < enough
             && let Some(path) = self.watches.next_unused()
@@ -130,6 +134,10 @@ impl Core {
             return self.fail(operation, Failure::FrameTooLarge { bytes, reply: false });
         }
         let covered = match &*operation.request {
+            Request::Delete(request) => {
+                operation.fires = self.watches.deletion_departs(&request.path);
+                false
+            }
             Request::RemoveWatches(request) => {
                 self.watches.removal_departs(&request.path);
                 false

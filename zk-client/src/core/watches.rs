@@ -10,6 +10,7 @@ use zk_proto::event::AddWatchMode;
 use zk_proto::{ErrorCode, EventType};
 
 use super::request::{OpId, Request};
+use crate::limits::REMOVALS_HELD_MAX;
 
 /// What an interest is in. The order is that of the lists of a re-arming request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,7 +105,7 @@ struct Interest {
 struct Entry {
     interests: Vec<Interest>,
     armed: Armed,
-    /// Requests in flight that will arm something here, if they succeed.
+    /// Requests in flight that will arm something here if they succeed, or that will fire it.
     flying: u32,
     /// A request of this connection left its watch out, because an armed one covers it.
     relies: bool,
@@ -172,6 +173,16 @@ impl Watches {
         };
         entry.relies |= covered;
         !covered
+    }
+
+    /// The node at `path` is to be deleted. Whether that concerns a watch there: then it fires before the answer,
+    /// and is not removed until that has come.
+    pub(super) fn deletion_departs(&mut self, path: &str) -> bool {
+        let entry = self.entries.get_mut(path);
+        entry.is_some_and(|entry| {
+            entry.flying += 1;
+            true
+        })
     }
 
     /// A request that asked for a watch at `path` was answered. To be followed by [`Watches::register`] if it
@@ -267,6 +278,11 @@ impl Watches {
 
     pub(super) fn has_unused(&self) -> bool {
         !self.unused.is_empty()
+    }
+
+    /// Whether so many are to be removed that operations must let them pass.
+    pub(super) fn has_many_unused(&self) -> bool {
+        self.unused.len() > REMOVALS_HELD_MAX
     }
 
     /// A request to remove everything at `path` is sent now.
