@@ -1,5 +1,6 @@
 //! What becomes of watches: persistent ones, shared ones, forgotten ones.
 
+use zk_proto::connect::ReadOnlyFlag;
 use zk_proto::event::{AddWatchMode, WatcherType};
 use zk_proto::header::XID_SET_WATCHES;
 use zk_proto::ops::delete::DeleteRequest;
@@ -7,8 +8,8 @@ use zk_proto::ops::watches::WatchesRequest;
 use zk_proto::watch::SetWatches2;
 use zk_proto::{ErrorCode, EventType, SessionId, Zxid};
 
-use super::testkit::{Rig, SESSION, children, drops, get, watch};
-use super::{DropReason, Failure, OpId, Output, Request, SessionEnd, WatchLost};
+use super::testkit::{Rig, SESSION, TIMEOUT, children, drops, get, watch};
+use super::{Config, DropReason, Failure, OpId, Output, Request, SessionEnd, WatchLost};
 use crate::limits::REMOVALS_HELD_MAX;
 
 const PERSISTENT: AddWatchMode = AddWatchMode::Persistent;
@@ -110,13 +111,33 @@ fn a_stream_goes_on_in_the_next_session_unless_it_is_pinned() {
     rig.disconnect();
     rig.outputs();
     rig.greet();
-    rig.answer(SessionId::NONE, std::time::Duration::ZERO, zk_proto::connect::ReadOnlyFlag::Present(false));
+    rig.answer(SessionId::NONE, std::time::Duration::ZERO, ReadOnlyFlag::Present(false));
     assert_eq!(rig.lost(), [(vec![pinned, once], WatchLost::Ended(SessionEnd::Expired))]);
     rig.establish(SessionId(0x66));
     let sent = rig.requests();
     let batch = rearmed(&sent);
     assert_eq!((batch.relative_zxid, &batch.persistent_watches[..]), (Zxid::ZERO, &["/p".to_owned()][..]));
     assert!(batch.data_watches.is_empty() && batch.persistent_recursive_watches.is_empty());
+    rig.ok(XID_SET_WATCHES);
+    assert_eq!(rig.resynced(), [vec![free]]);
+}
+
+#[test]
+fn a_pinned_watch_does_not_go_along_from_a_read_only_session() {
+    let mut rig = Rig::new(Config { session_timeout: TIMEOUT, read_only: true, ..Config::default() });
+    rig.greet();
+    rig.answer(SESSION, TIMEOUT, ReadOnlyFlag::Present(true));
+    let free = rig.done(watch("/p", PERSISTENT));
+    let pinned = rig.core.submit(rig.now, watch("/p", PERSISTENT), Some(SESSION));
+    for xid in rig.xids() {
+        rig.ok(xid);
+    }
+    rig.disconnect();
+    rig.outputs();
+    rig.greet();
+    rig.answer(SessionId(0x66), TIMEOUT, ReadOnlyFlag::Present(false));
+    assert_eq!(rig.lost(), [(vec![pinned], WatchLost::Ended(SessionEnd::Expired))]);
+    assert_eq!(rearmed(&rig.requests()).persistent_watches, ["/p"]);
     rig.ok(XID_SET_WATCHES);
     assert_eq!(rig.resynced(), [vec![free]]);
 }

@@ -63,6 +63,11 @@ impl Core {
             // After a read-only session it says from where the watches go on.
             self.last_zxid = Zxid::ZERO;
         }
+        if self.session.as_ref().is_some_and(|before| before.info.id != info.id) {
+            // From a read-only session to one of the quorum's: what was pinned ends with the former.
+            let watches = self.watches.lose_pinned();
+            self.lose_watches(watches, WatchLost::Ended(SessionEnd::Expired));
+        }
         self.session = Some(Session { info, password: response.password, alive_from: Some(sent), global });
         self.establish(now, info);
     }

@@ -315,6 +315,11 @@ impl Watches {
         self.lose(|interest| interest.pinned || !interest.kind.is_stream())
     }
 
+    /// Ends what was pinned to a session that another one follows.
+    pub(super) fn lose_pinned(&mut self) -> Vec<OpId> {
+        self.lose(|interest| interest.pinned)
+    }
+
     /// Ends every stream: the servers here cannot keep one.
     pub(super) fn lose_streams(&mut self) -> Vec<OpId> {
         self.lose(|interest| interest.kind.is_stream())
