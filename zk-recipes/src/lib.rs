@@ -18,6 +18,7 @@
 //! |---|---|
 //! | [`Lock`], [`lock`] | one holder at a time |
 //! | [`Barrier`], [`DoubleBarrier`], [`barrier`] | everybody held back; beginning and ending together |
+//! | [`SharedValue`], [`SharedCount`], [`AtomicI64`], [`counter`] | values and numbers that processes share |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
 //! | [`Participant`] | who holds and who waits |
@@ -32,6 +33,7 @@
 
 pub mod barrier;
 pub mod contender;
+pub mod counter;
 pub mod identity;
 pub mod limits;
 pub mod lock;
@@ -48,6 +50,7 @@ mod reaper;
 
 pub use barrier::{Barrier, BarrierTicket, DoubleBarrier};
 pub use contender::Parents;
+pub use counter::{AtomicI32, AtomicI64, AtomicValue, SharedCount, SharedValue};
 pub use dialect::Dialect;
 pub use error::Error;
 pub use fence::{FencedTransaction, FencingToken};
