@@ -19,6 +19,7 @@
 //! | [`Lock`], [`lock`] | one holder at a time |
 //! | [`Barrier`], [`DoubleBarrier`], [`barrier`] | everybody held back; beginning and ending together |
 //! | [`SharedValue`], [`SharedCount`], [`AtomicI64`], [`counter`] | values and numbers that processes share |
+//! | [`queue`] | what is put by one is taken by another |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
 //! | [`Participant`] | who holds and who waits |
@@ -37,6 +38,7 @@ pub mod counter;
 pub mod identity;
 pub mod limits;
 pub mod lock;
+pub mod queue;
 pub mod sequence;
 
 mod asking;
