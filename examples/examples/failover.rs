@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use zk_client::Client;
-use zk_recipes::{LeaderLatch, LeaderState, Leadership, Participant};
+use zk_recipes::{CloseMode, LeaderLatch, LeaderState, Leadership, Participant};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -70,15 +70,35 @@ async fn schedule(name: &str, hosts: &str) -> Result<(), Failure> {
             }
         }
     });
-    loop {
-        let leadership = latch.wait_leader().await?;
-        println!("leads {}", leadership.fencing_token().get());
-        lead(name, &leadership).await?;
+    let working = async {
+        loop {
+            let leadership = latch.wait_leader().await?;
+            println!("leads {}", leadership.fencing_token().get());
+            lead(name, &leadership).await;
+        }
+    };
+    tokio::select! {
+        ended = working => ended,
+        // Nobody listens any more: leave in good order, so that nobody has to wait for the session to end.
+        () = end_of_input() => {
+            latch.close(CloseMode::Silent).await?;
+            zk.close().await;
+            Ok(())
+        }
     }
 }
 
+async fn end_of_input() {
+    let (end, ended) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = end.send(());
+    });
+    let _ = ended.await;
+}
+
 /// Works until leadership is lost.
-async fn lead(name: &str, leadership: &Leadership) -> Result<(), Failure> {
+async fn lead(name: &str, leadership: &Leadership) {
     for job in 1.. {
         // Decide on what to do now, and find out how it went. Whatever happens to this process meanwhile, what is
         // written then is written only if it still leads.
@@ -98,7 +118,6 @@ async fn lead(name: &str, leadership: &Leadership) -> Result<(), Failure> {
     println!("lost {}", leadership.lost().await);
     // A careless one would write on. Whoever takes writes outside of ZooKeeper refuses them by their token.
     println!("late {}", leadership.fencing_token().get());
-    Ok(())
 }
 
 /// Prints with the time since the start, so that the order of things can be read.
@@ -123,6 +142,7 @@ impl Scheduler {
     async fn start(name: &'static str, hosts: &str) -> Result<Self, Failure> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["--scheduler", name, "--connect", hosts])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
@@ -224,7 +244,13 @@ async fn tell(connect: Option<String>) -> Result<(), Failure> {
     }
     narrator.say(format_args!("the plan says '{written}'; in line: {}", line.join(", ")));
     for mut scheduler in [ben, cyd] {
-        scheduler.child.kill().await?;
+        drop(scheduler.child.stdin.take());
+        if !scheduler.child.wait().await?.success() {
+            return Err(format!("{} did not end well", scheduler.name).into());
+        }
+    }
+    if !latch.participants().await?.is_empty() {
+        return Err("somebody is still in line".into());
     }
     zk.close().await;
     narrator.say("done");
