@@ -94,6 +94,7 @@ impl Candidate {
         self.session_id = state.session().map(|info| info.id);
         let (mut life, first) = Life::begin(state.is_connected());
         let mut actions = vec![first];
+        actions.extend(life.handle(Event::Connected(state.is_connected())));
         loop {
             for action in actions {
                 if let Action::End(end) = action {
