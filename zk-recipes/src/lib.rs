@@ -18,6 +18,8 @@
 //! |---|---|
 //! | [`Lock`], [`lock`] | one holder at a time |
 //! | [`LeaderLatch`], [`LeaderSelector`], [`Election`], [`leader`] | one leader at a time, and others in reserve |
+//! | [`Barrier`], [`DoubleBarrier`], [`barrier`] | everybody held back; beginning and ending together |
+//! | [`SharedValue`], [`SharedCount`], [`AtomicI64`], [`counter`] | values and numbers that processes share |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
 //! | [`Participant`] | who holds and who waits |
@@ -25,17 +27,21 @@
 //! | [`FencingToken`], [`FencedTransaction`] | the number that orders holders, and writes only a holder can make |
 //! | [`contender`] | an ephemeral sequential node in line behind its predecessor: what waiting recipes are made of |
 //! | [`sequence`], [`identity`] | names of all dialects and their order; the UUID in them |
+//! | `asking` | asking again until there is an answer |
 //! | `reaper` | deletes what dropped futures and lost answers leave behind |
 //! | [`Error`] | what an application sees when something does not work |
 //! | [`limits`] | every bound, by name and with its unit |
 
+pub mod barrier;
 pub mod contender;
+pub mod counter;
 pub mod identity;
 pub mod leader;
 pub mod limits;
 pub mod lock;
 pub mod sequence;
 
+mod asking;
 mod dialect;
 mod error;
 mod fence;
@@ -44,7 +50,9 @@ mod loss;
 mod participants;
 mod reaper;
 
+pub use barrier::{Barrier, BarrierTicket, DoubleBarrier};
 pub use contender::Parents;
+pub use counter::{AtomicI32, AtomicI64, AtomicValue, SharedCount, SharedValue};
 pub use dialect::Dialect;
 pub use error::Error;
 pub use fence::{FencedTransaction, FencingToken};

@@ -167,7 +167,8 @@ impl Candidate {
             }
             (Report::Granted, _) => match self.take_over() {
                 Some(token) => Event::Granted(attempt, token),
-                None => return events,
+                // Lost between the grant and now: from the start.
+                None => Event::Failed(attempt, Failure::NodeDeleted),
             },
             (Report::NotGranted(why), _) => {
                 let failure = match &why {
