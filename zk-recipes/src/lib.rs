@@ -17,6 +17,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`Lock`], [`lock`] | one holder at a time |
+//! | [`LeaderLatch`], [`LeaderSelector`], [`Election`], [`leader`] | one leader at a time, and others in reserve |
 //! | [`Barrier`], [`DoubleBarrier`], [`barrier`] | everybody held back; beginning and ending together |
 //! | [`SharedValue`], [`SharedCount`], [`AtomicI64`], [`counter`] | values and numbers that processes share |
 //! | [`queue`] | what is put by one is taken by another |
@@ -36,6 +37,7 @@ pub mod barrier;
 pub mod contender;
 pub mod counter;
 pub mod identity;
+pub mod leader;
 pub mod limits;
 pub mod lock;
 pub mod queue;
@@ -57,6 +59,11 @@ pub use dialect::Dialect;
 pub use error::Error;
 pub use fence::{FencedTransaction, FencingToken};
 pub use held::{Held, Released};
+pub use leader::{
+    CloseMode, Election, ElectionBuilder, LeaderLatch, LeaderLatchBuilder, LeaderSelector,
+    LeaderSelectorBuilder, LeaderSelectorListener, LeaderState, LeaderStatus, Leadership, Outcome,
+    RunningLatch, RunningSelector, SelectorState,
+};
 pub use lock::{Lock, LockBuilder, LockGuard, LockTicket};
 pub use loss::{LockState, LossPolicy, LossReason};
 pub use participants::Participant;
