@@ -32,6 +32,7 @@ pub mod contender;
 pub mod identity;
 pub mod limits;
 pub mod lock;
+pub mod semaphore;
 pub mod sequence;
 
 mod dialect;
