@@ -47,7 +47,6 @@ impl Held {
         &self.0
     }
 
-    #[allow(dead_code, reason = "for recipes on their way")]
     pub(crate) fn into_holding(self) -> Holding {
         self.0
     }

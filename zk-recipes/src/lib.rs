@@ -17,6 +17,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`Lock`], [`lock`] | one holder at a time |
+//! | [`Barrier`], [`DoubleBarrier`], [`barrier`] | everybody held back; beginning and ending together |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
 //! | [`Participant`] | who holds and who waits |
@@ -24,10 +25,12 @@
 //! | [`FencingToken`], [`FencedTransaction`] | the number that orders holders, and writes only a holder can make |
 //! | [`contender`] | an ephemeral sequential node in line behind its predecessor: what waiting recipes are made of |
 //! | [`sequence`], [`identity`] | names of all dialects and their order; the UUID in them |
+//! | `asking` | asking again until there is an answer |
 //! | `reaper` | deletes what dropped futures and lost answers leave behind |
 //! | [`Error`] | what an application sees when something does not work |
 //! | [`limits`] | every bound, by name and with its unit |
 
+pub mod barrier;
 pub mod contender;
 pub mod identity;
 pub mod limits;
@@ -35,6 +38,7 @@ pub mod lock;
 pub mod semaphore;
 pub mod sequence;
 
+mod asking;
 mod dialect;
 mod error;
 mod fence;
@@ -43,6 +47,7 @@ mod loss;
 mod participants;
 mod reaper;
 
+pub use barrier::{Barrier, BarrierTicket, DoubleBarrier};
 pub use contender::Parents;
 pub use dialect::Dialect;
 pub use error::Error;

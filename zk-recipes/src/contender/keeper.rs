@@ -69,7 +69,6 @@ impl Holding {
     ///
     /// # Errors
     /// There is no runtime here. The nodes are left to the caller.
-    #[allow(dead_code, reason = "for recipes on their way")]
     pub(crate) fn of_nodes(context: Arc<Context>, grant: Grant) -> Result<Self, NotGranted> {
         let runtime = Handle::try_current().map_err(|_| NotGranted::NoRuntime)?;
         let origin = Instant::now();
@@ -139,6 +138,12 @@ impl Holding {
         self.shared.hear();
         self.shared.input(Input::Check);
         *self.shared.state.borrow()
+    }
+
+    /// Its nodes were deleted in another way: nothing is left to give up.
+    pub(crate) fn forget(self) {
+        let spare = Core::new(self.shared.context.options.clone());
+        drop(std::mem::replace(&mut *self.shared.lock(), spare));
     }
 
     /// Gives it up; the deletion of its node is sent now.
