@@ -18,6 +18,7 @@
 //! |---|---|
 //! | [`Lock`], [`lock`] | one holder at a time |
 //! | [`Barrier`], [`DoubleBarrier`], [`barrier`] | everybody held back; beginning and ending together |
+//! | [`Semaphore`], [`semaphore`] | so many holders at a time, of one permit or several |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
 //! | [`Participant`] | who holds and who waits |
@@ -56,3 +57,4 @@ pub use held::{Held, Released};
 pub use lock::{Lock, LockBuilder, LockGuard, LockTicket};
 pub use loss::{LockState, LossPolicy, LossReason};
 pub use participants::Participant;
+pub use semaphore::{Permit, Permits, Semaphore, SemaphoreBuilder};

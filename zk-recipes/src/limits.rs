@@ -34,3 +34,7 @@ pub const CHILDREN_WARN: usize = 10_000;
 
 /// Nodes that are read at once when the participants of a line are listed.
 pub const PARTICIPANTS_AT_ONCE: usize = 256;
+
+/// Permits of a semaphore that are acquired together: their leases are made in one transaction, which has to fit into
+/// a frame.
+pub const PERMITS_AT_ONCE_MAX: u32 = 1000;

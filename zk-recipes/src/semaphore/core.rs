@@ -25,7 +25,7 @@ pub(super) struct Core {
     pub(super) leases: Option<Leases>,
     pub(super) unsure_leases: bool,
     pub(super) view: View,
-    /// On the one before us in line, and its path.
+    /// On the one before us in line, or at its head on our own place; and its path.
     pub(super) watch: Option<(RequestId, String)>,
     pub(super) leases_watch: Option<RequestId>,
     pub(super) size_watch: Option<RequestId>,
@@ -76,7 +76,7 @@ pub(super) enum Stage {
     },
     /// In line, with a watch on the one before us.
     InLine,
-    /// At the head of the line, with a watch on the leases.
+    /// At the head of the line, with watches on the leases and on our place.
     AtHead,
     Pausing {
         until: Duration,
@@ -91,11 +91,16 @@ pub(super) enum Ask {
     Lock,
     Parent,
     ListLocks,
-    ListLeases { watch: bool },
-    Size { watch: bool },
+    ListLeases {
+        watch: bool,
+    },
+    Size {
+        watch: bool,
+    },
     Sync,
     Look,
-    Predecessor(String),
+    /// A place in line: the one before us, or our own at its head.
+    Watch(String),
 }
 
 /// The worst that came of a flight, in rising order.
@@ -232,7 +237,7 @@ impl Core {
                 let first = self.leases.as_ref().and_then(|leases| leases.paths.first().cloned());
                 Request::Look { path: first.unwrap_or_default() }
             }
-            Ask::Predecessor(path) => Request::WatchPredecessor { path: path.clone() },
+            Ask::Watch(path) => Request::WatchPlace { path: path.clone() },
         }
     }
 
@@ -259,7 +264,7 @@ impl Core {
         let (_, ask) = open.remove(at);
         let trouble = match refusal(&answer) {
             Some(Refusal::SessionOver) => return self.session_over(LossReason::SessionExpired, out),
-            Some(refusal) => self.refused(&ask, refusal),
+            Some(refusal) => self.refused(&ask, refusal, out),
             None => {
                 self.take_in(request, ask, answer, out);
                 Trouble::Nothing
@@ -273,7 +278,7 @@ impl Core {
         }
     }
 
-    fn refused(&mut self, ask: &Ask, refusal: Refusal) -> Trouble {
+    fn refused(&mut self, ask: &Ask, refusal: Refusal, out: &mut Vec<Output>) -> Trouble {
         if refusal != Refusal::Unknown {
             match ask {
                 Ask::Leases => self.unsure_leases = false,
@@ -292,17 +297,23 @@ impl Core {
                 self.view.locks = Some(Vec::new());
                 Trouble::Nothing
             }
-            (Ask::ListLeases { .. }, Refusal::NoNode) => {
+            // Nothing to watch.
+            (Ask::ListLeases { watch: true }, Refusal::NoNode) => Trouble::NoParent,
+            (Ask::ListLeases { watch: false }, Refusal::NoNode) => {
                 self.view.leases = Some(Vec::new());
                 Trouble::Nothing
             }
             // Gone meanwhile: look again.
-            (Ask::Predecessor(_), Refusal::NoNode) => {
+            (Ask::Watch(_), Refusal::NoNode) => {
                 self.view.locks = None;
                 Trouble::Nothing
             }
             (Ask::Look, Refusal::NoNode) => {
-                self.leases = None;
+                // Somebody has deleted one: the others are of no use.
+                if let Some(leases) = self.leases.take() {
+                    let session = Some(self.session.id);
+                    out.push(Output::Leave(Leftover::Named { paths: leases.paths, session }));
+                }
                 Trouble::Nothing
             }
             (_, Refusal::NotNow | Refusal::Unknown) => Trouble::NotNow,
@@ -344,7 +355,7 @@ impl Core {
                     leases => *leases = None,
                 }
             }
-            (Ask::Predecessor(path), Answer::Seen(Ok(_))) => self.watch = Some((request, path)),
+            (Ask::Watch(path), Answer::Seen(Ok(_))) => self.watch = Some((request, path)),
             _ => {}
         }
     }
@@ -354,7 +365,7 @@ impl Core {
     fn fired(&mut self, request: RequestId, out: &mut Vec<Output>) {
         if self.watch.as_ref().is_some_and(|(id, _)| *id == request) {
             self.watch = None;
-            if matches!(self.stage, Stage::InLine) {
+            if matches!(self.stage, Stage::InLine | Stage::AtHead) {
                 self.ask(vec![Ask::ListLocks], out);
             }
         } else if self.leases_watch == Some(request) {
@@ -399,10 +410,7 @@ impl Core {
         // A watch under way is as good as left.
         if let Stage::Asking { open, .. } = &self.stage {
             let watches = |ask: &Ask| {
-                matches!(
-                    ask,
-                    Ask::Predecessor(_) | Ask::ListLeases { watch: true } | Ask::Size { watch: true }
-                )
+                matches!(ask, Ask::Watch(_) | Ask::ListLeases { watch: true } | Ask::Size { watch: true })
             };
             out.extend(open.iter().filter(|(_, ask)| watches(ask)).map(|(id, _)| Output::Forget(*id)));
         }

@@ -89,7 +89,7 @@ impl Layout {
                 if mine < own.len() {
                     return Room::Gone;
                 }
-                let last = leases().filter(is_mine).max_by(|a, b| a.order(b));
+                let last = leases().filter(is_mine).max_by(Contender::order);
                 let counts = |lease: &Contender<'_>| {
                     !is_mine(lease) && last.as_ref().is_none_or(|last| lease.order(last).is_lt())
                 };

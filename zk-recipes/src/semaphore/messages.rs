@@ -75,7 +75,7 @@ pub(super) enum Answer {
     /// Of [`Request::ReadSize`]; a watch likewise.
     Sized(Result<u32, Refusal>),
     Synced(Result<(), Refusal>),
-    /// Of [`Request::Look`] and [`Request::WatchPredecessor`]; the latter leaves a watch unless refused.
+    /// Of [`Request::Look`] and [`Request::WatchPlace`]; the latter leaves a watch unless refused.
     Seen(Result<Seen, Refusal>),
 }
 
@@ -112,7 +112,7 @@ pub(super) enum Request {
         path: String,
     },
     /// With `getData`, never `exists`, which would leave a watch on a node that is gone.
-    WatchPredecessor {
+    WatchPlace {
         path: String,
     },
 }

@@ -58,10 +58,13 @@ struct Peer {
     until: Duration,
     to_server: VecDeque<(Duration, Wire)>,
     to_client: VecDeque<Back>,
-    watching: BTreeMap<RequestId, String>,
-    arming: BTreeMap<RequestId, String>,
+    /// Names of watches, and what they saw last.
+    watching: BTreeMap<RequestId, (String, u64)>,
+    arming: BTreeMap<RequestId, (String, u64)>,
     /// Whether the last acquisition had to wait.
     waited: bool,
+    /// The greatest size that this acquisition has seen.
+    most: u32,
 }
 
 struct World {
@@ -112,6 +115,7 @@ impl World {
                 watching: BTreeMap::new(),
                 arming: BTreeMap::new(),
                 waited: false,
+                most: 0,
             });
         }
         world
@@ -139,6 +143,9 @@ impl World {
     fn tell(&mut self, at: usize, input: Input) {
         let peer = &mut self.peers[at];
         let lock = peer.core.lock.clone();
+        // Without an order among leases the decision falls before they are made, and a size read later is none of it.
+        let counted = peer.core.size().filter(|_| self.layout == Layout::Kazoo).unwrap_or_default();
+        peer.most = peer.most.max(counted);
         for output in peer.core.handle(self.now, input) {
             match output {
                 Output::Send(id, request) => peer.to_server.push_back((self.now, Wire::Core(id, request))),
@@ -160,7 +167,7 @@ impl World {
                     assert!(peer.permits.is_none());
                     assert!(self.tree.sessions.contains_key(&grant.session), "granted after its session");
                     assert_eq!(grant.paths.len(), peer.core.options.permits);
-                    let size = peer.core.size().expect("counted without a size");
+                    let size = peer.core.size().expect("counted without a size").max(peer.most);
                     self.grants += 1;
                     self.quick += usize::from(lock.is_none());
                     let (session, token, turn) = (grant.session, grant.token, self.grants);
@@ -273,7 +280,7 @@ impl World {
         }
         peer.watching.clear();
         peer.arming.clear();
-        peer.core = core;
+        (peer.core, peer.most) = (core, 0);
         if let Some(session) = peer.session {
             self.enter(at, session);
             if !self.peers[at].up {

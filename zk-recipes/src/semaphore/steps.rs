@@ -172,7 +172,7 @@ impl Core {
             }
             other => {
                 out.extend(other.map(|(watch, _)| Output::Forget(watch)));
-                self.ask(vec![Ask::Predecessor(path)], out);
+                self.ask(vec![Ask::Watch(path)], out);
             }
         }
     }
@@ -207,6 +207,12 @@ impl Core {
             return self.fail(Failure::Busy, out);
         }
         let mut asks = Vec::new();
+        // Who takes us out of the line lets somebody else count: our leases must not be in the way then.
+        let own = self.lock.clone().unwrap_or_default();
+        if self.watch.as_ref().is_none_or(|(_, path)| *path != own) {
+            out.extend(self.watch.take().map(|(watch, _)| Output::Forget(watch)));
+            asks.push(Ask::Watch(own));
+        }
         if self.size_watch.is_none() {
             self.ask_size(true, &mut asks);
         }

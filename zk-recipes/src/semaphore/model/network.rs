@@ -24,7 +24,8 @@ impl World {
         if let (Wire::Core(id, _), Some(watch)) = (&wire, wire.watch())
             && matches!(answer, Some(Answer::Listed(Ok(_)) | Answer::Sized(Ok(_)) | Answer::Seen(Ok(_))))
         {
-            self.peers[at].arming.insert(*id, watch);
+            let seen = self.tree.version(&watch);
+            self.peers[at].arming.insert(*id, (watch, seen));
         }
         self.notify(events);
         self.peers[at].to_client.push_back(Back::Answer(sent, wire, answer));
@@ -33,6 +34,7 @@ impl World {
     /// Events go to every connection that watches; of those that wait, to at most one.
     pub(super) fn notify(&mut self, events: Vec<String>) {
         for name in events {
+            *self.tree.versions.entry(name.clone()).or_default() += 1;
             let watchers = self.tree.watches.remove(&name).unwrap_or_default();
             let mut woken = 0;
             for peer in &mut self.peers {
@@ -40,7 +42,7 @@ impl World {
                     continue;
                 }
                 woken += usize::from(
-                    peer.watching.values().chain(peer.arming.values()).any(|watched| *watched == name),
+                    peer.watching.values().chain(peer.arming.values()).any(|(watched, _)| *watched == name),
                 );
                 if peer.up {
                     peer.to_client.push_back(Back::Event(name.clone()));
@@ -76,7 +78,7 @@ impl World {
     fn fire(&mut self, at: usize, name: &str) {
         let watching = &self.peers[at].watching;
         let fired: Vec<RequestId> =
-            watching.iter().filter(|(_, watched)| *watched == name).map(|(id, _)| *id).collect();
+            watching.iter().filter(|(_, (watched, _))| *watched == name).map(|(id, _)| *id).collect();
         for id in fired {
             self.peers[at].watching.remove(&id);
             self.tell(at, Input::Fired(id));
@@ -183,12 +185,9 @@ impl World {
         for (sent, _) in &mut peer.to_server {
             *sent = self.now;
         }
-        // Watches are armed again; what went meanwhile fires. Of children and data the client's last zxid tells; here
-        // chance does.
-        let watched: BTreeSet<String> = peer.watching.values().cloned().collect();
-        for name in watched {
-            let may_have_changed = name.starts_with("children of") || name == "size";
-            if self.tree.nodes.contains_key(&name) || (may_have_changed && self.rng.random()) {
+        // Watches are armed again; what has changed meanwhile fires.
+        for (name, seen) in peer.watching.values().cloned().collect::<BTreeSet<_>>() {
+            if self.tree.version(&name) == seen {
                 self.tree.watches.entry(name).or_default().insert(session);
             } else {
                 self.peers[at].to_client.push_back(Back::Event(name));

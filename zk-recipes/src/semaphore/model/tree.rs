@@ -22,6 +22,8 @@ pub(super) struct Tree {
     pub(super) next_session: i64,
     /// Sessions whose connections watch, by the name of the watch.
     pub(super) watches: BTreeMap<String, BTreeSet<SessionId>>,
+    /// How often watches of a name have gone off.
+    pub(super) versions: BTreeMap<String, u64>,
     pub(super) size: u32,
     /// Changes with the size and the children of the leases' node: what wakes a Curator that waits.
     pub(super) leases_version: u64,
@@ -47,7 +49,7 @@ impl Wire {
     pub(super) fn disown(&mut self) {
         match self {
             Self::Core(id, Request::MakeLeases { .. } | Request::MakeLock { .. }) => {
-                *id = RequestId(u64::MAX)
+                *id = RequestId(u64::MAX);
             }
             Self::Core(..) => *self = Self::Ping,
             _ => {}
@@ -59,7 +61,7 @@ impl Wire {
         match self {
             Self::Core(_, Request::List { path, watch: true }) => Some(format!("children of {path}")),
             Self::Core(_, Request::ReadSize { watch: true }) => Some("size".into()),
-            Self::Core(_, Request::WatchPredecessor { path }) => Some(path.clone()),
+            Self::Core(_, Request::WatchPlace { path }) => Some(path.clone()),
             _ => None,
         }
     }
@@ -103,7 +105,7 @@ impl Tree {
                 Request::List { path, .. } => Answer::Listed(self.names(path).ok_or(Refusal::NoNode)),
                 Request::ReadSize { .. } => Answer::Sized(Ok(self.size)),
                 Request::Sync { .. } => Answer::Synced(Ok(())),
-                Request::Look { path } | Request::WatchPredecessor { path } => Answer::Seen(self.look(path)),
+                Request::Look { path } | Request::WatchPlace { path } => Answer::Seen(self.look(path)),
             }),
         };
         if let Some(watch) = wire.watch()
@@ -185,6 +187,10 @@ impl Tree {
         self.parents.get(parent)?;
         let children = self.nodes.keys().filter(|path| path::split(path).is_some_and(|(p, _)| p == parent));
         Some(children.map(|path| path::name(path).to_owned()).collect())
+    }
+
+    pub(super) fn version(&self, watch: &str) -> u64 {
+        self.versions.get(watch).copied().unwrap_or_default()
     }
 
     pub(super) fn assert_head(&self, lock: &str) {
