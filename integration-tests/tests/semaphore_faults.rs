@@ -123,6 +123,8 @@ async fn what_it_costs() -> Outcome {
         let theirs = theirs.clone();
         async move { theirs.acquire().await }
     });
+    // Not the lease of its first try: that is gone when it stands in line.
+    children(&direct, LOCKS, 1).await;
     children(&direct, LEASES, 3).await;
     let behind = tokio::spawn({
         let pool = pool.clone();
@@ -229,6 +231,7 @@ async fn a_lost_answer_in_line_costs_no_place() -> Outcome {
             let theirs = theirs.clone();
             async move { theirs.acquire().await }
         });
+        children(&direct, LOCKS, 1).await;
         children(&direct, LEASES, 2).await;
         assert!(pool.try_acquire().await?.is_none());
         let waiter = tokio::spawn({

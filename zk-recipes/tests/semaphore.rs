@@ -293,6 +293,7 @@ async fn holders_are_asked_and_evicted() {
         let pool = pool.clone();
         async move { pool.acquire().await }
     });
+    children(&zk, LOCKS, 1).await;
     children(&zk, LEASES, 2).await;
     let head = view.participants().await.unwrap().remove(1);
     assert!(!head.admitted);
