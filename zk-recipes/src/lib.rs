@@ -17,6 +17,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`Lock`], [`lock`] | one holder at a time |
+//! | [`RwLock`], [`rw_lock`] | many to read, or one to write |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
 //! | [`Participant`] | who holds and who waits |
@@ -32,6 +33,7 @@ pub mod contender;
 pub mod identity;
 pub mod limits;
 pub mod lock;
+pub mod rw_lock;
 pub mod sequence;
 
 mod dialect;
@@ -50,3 +52,4 @@ pub use held::{Held, Released};
 pub use lock::{Lock, LockBuilder, LockGuard, LockTicket};
 pub use loss::{LockState, LossPolicy, LossReason};
 pub use participants::Participant;
+pub use rw_lock::{ReadGuard, RwLock, RwLockBuilder, WriteGuard};
