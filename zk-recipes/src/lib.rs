@@ -18,6 +18,8 @@
 //! |---|---|
 //! | [`Lock`], [`lock`] | one holder at a time |
 //! | [`RwLock`], [`rw_lock`] | many to read, or one to write |
+//! | [`MultiLock`], [`mod@multi_lock`] | several locks as one: all or none |
+//! | [`NonBlockingLease`], [`MultiNonBlockingLease`], [`mod@lease`] | a right until a time of day, as Kazoo's |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
 //! | [`Participant`] | who holds and who waits |
@@ -31,8 +33,10 @@
 
 pub mod contender;
 pub mod identity;
+pub mod lease;
 pub mod limits;
 pub mod lock;
+pub mod multi_lock;
 pub mod rw_lock;
 pub mod sequence;
 
@@ -49,7 +53,9 @@ pub use dialect::Dialect;
 pub use error::Error;
 pub use fence::{FencedTransaction, FencingToken};
 pub use held::{Held, Released};
+pub use lease::{Lease, LeaseHolder, MultiNonBlockingLease, NonBlockingLease, NonBlockingLeaseBuilder};
 pub use lock::{Lock, LockBuilder, LockGuard, LockTicket};
 pub use loss::{LockState, LossPolicy, LossReason};
+pub use multi_lock::{MultiGuard, MultiLock, MultiLockBuilder};
 pub use participants::Participant;
 pub use rw_lock::{ReadGuard, RwLock, RwLockBuilder, WriteGuard};
