@@ -20,6 +20,8 @@
 //! | [`RwLock`], [`rw_lock`] | many to read, or one to write |
 //! | [`MultiLock`], [`mod@multi_lock`] | several locks as one: all or none |
 //! | [`NonBlockingLease`], [`MultiNonBlockingLease`], [`mod@lease`] | a right until a time of day, as Kazoo's |
+//! | [`Barrier`], [`DoubleBarrier`], [`barrier`] | everybody held back; beginning and ending together |
+//! | [`SharedValue`], [`SharedCount`], [`AtomicI64`], [`counter`] | values and numbers that processes share |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
 //! | [`Participant`] | who holds and who waits |
@@ -27,11 +29,14 @@
 //! | [`FencingToken`], [`FencedTransaction`] | the number that orders holders, and writes only a holder can make |
 //! | [`contender`] | an ephemeral sequential node in line behind its predecessor: what waiting recipes are made of |
 //! | [`sequence`], [`identity`] | names of all dialects and their order; the UUID in them |
+//! | `asking` | asking again until there is an answer |
 //! | `reaper` | deletes what dropped futures and lost answers leave behind |
 //! | [`Error`] | what an application sees when something does not work |
 //! | [`limits`] | every bound, by name and with its unit |
 
+pub mod barrier;
 pub mod contender;
+pub mod counter;
 pub mod identity;
 pub mod lease;
 pub mod limits;
@@ -40,6 +45,7 @@ pub mod multi_lock;
 pub mod rw_lock;
 pub mod sequence;
 
+mod asking;
 mod dialect;
 mod error;
 mod fence;
@@ -48,7 +54,9 @@ mod loss;
 mod participants;
 mod reaper;
 
+pub use barrier::{Barrier, BarrierTicket, DoubleBarrier};
 pub use contender::Parents;
+pub use counter::{AtomicI32, AtomicI64, AtomicValue, SharedCount, SharedValue};
 pub use dialect::Dialect;
 pub use error::Error;
 pub use fence::{FencedTransaction, FencingToken};

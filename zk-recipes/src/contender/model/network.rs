@@ -49,9 +49,9 @@ impl World {
                     peer.watching.values().chain(peer.arming.values()).any(|watched| *watched == path);
                 let waits = usize::from(interested && !own);
                 if peer.side == Side::Reader {
-                    readers += waits
+                    readers += waits;
                 } else {
-                    woken += waits
+                    woken += waits;
                 }
                 if peer.up {
                     peer.to_client.push_back(Back::Event(path.clone()));
@@ -81,7 +81,7 @@ impl World {
                 self.tell(at, Input::Heard { until });
                 match (wire, answer) {
                     (Wire::Core(request, _), Some(answer)) => {
-                        self.tell(at, Input::Answer { request, answer })
+                        self.tell(at, Input::Answer { request, answer });
                     }
                     (Wire::StepDown { .. }, Some(Answer::Synced(created))) => {
                         self.told(at, Told::Created(created));
