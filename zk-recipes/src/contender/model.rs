@@ -524,5 +524,5 @@ fn many_seeds_of_readers_and_writers() {
         let played = play(seed, 1 + (seed % 6) as usize, false, true, &choices);
         (grants, downgrades) = (grants + played.0, downgrades + played.1);
     }
-    assert!(grants > 40_000 && downgrades > 2_000, "{grants} grants, {downgrades} downgrades");
+    assert!(grants > 40_000 && downgrades > 1_500, "{grants} grants, {downgrades} downgrades");
 }
