@@ -145,7 +145,7 @@ impl Holding {
     /// some. Those that were lost before have nothing to delete.
     pub(crate) fn give_up_together(holdings: Vec<Self>) -> Vec<Deleting> {
         let mut together: BTreeMap<Option<SessionId>, (Arc<Shared>, Vec<String>)> = BTreeMap::new();
-        for holding in holdings {
+        for holding in &holdings {
             for output in holding.shared.handle(Input::Cancel) {
                 if let Output::Leave(Leftover::Named { paths, session }) = output {
                     let shared = Arc::clone(&holding.shared);
@@ -155,6 +155,7 @@ impl Holding {
         }
         let deleting =
             |(session, (shared, paths))| Deleting::start(&shared, Leftover::Named { paths, session });
+        // Sent before the holdings are gone: what it fires need not be taken off the server.
         together.into_iter().map(deleting).collect()
     }
 
