@@ -197,6 +197,8 @@ async fn what_several_locks_and_a_lease_cost() -> Outcome {
     assert!(lease(&zk, "ben").obtain().await?.is_none());
     zk.exists("/").await?;
     assert_eq!(take_counts(&proxy).0, [GetData, Exists], "too late: one read");
+    // The lock is released behind the lease's back.
+    nodes_at(&direct, "/app/lease", 1).await;
     assert!(lease(&zk, "ada").obtain().await?.is_some());
     zk.exists("/").await?;
     assert_eq!(

@@ -142,10 +142,11 @@ impl Holding {
     }
 
     /// Gives several of one client up; their nodes are deleted together, by one request for each session that owns
-    /// some. Those that were lost before have nothing to delete.
-    pub(crate) fn give_up_together(holdings: Vec<Self>) -> Vec<Deleting> {
+    /// some. Those that were lost before have nothing to delete. They are to be dropped after it, not before: what
+    /// the deletion fires need not be taken off the server.
+    pub(crate) fn give_up_together(holdings: &[Self]) -> Vec<Deleting> {
         let mut together: BTreeMap<Option<SessionId>, (Arc<Shared>, Vec<String>)> = BTreeMap::new();
-        for holding in &holdings {
+        for holding in holdings {
             for output in holding.shared.handle(Input::Cancel) {
                 if let Output::Leave(Leftover::Named { paths, session }) = output {
                     let shared = Arc::clone(&holding.shared);
@@ -155,7 +156,6 @@ impl Holding {
         }
         let deleting =
             |(session, (shared, paths))| Deleting::start(&shared, Leftover::Named { paths, session });
-        // Sent before the holdings are gone: what it fires need not be taken off the server.
         together.into_iter().map(deleting).collect()
     }
 
