@@ -20,6 +20,7 @@
 //! | [`RwLock`], [`rw_lock`] | many to read, or one to write |
 //! | [`MultiLock`], [`mod@multi_lock`] | several locks as one: all or none |
 //! | [`NonBlockingLease`], [`MultiNonBlockingLease`], [`mod@lease`] | a right until a time of day, as Kazoo's |
+//! | [`LeaderLatch`], [`LeaderSelector`], [`Election`], [`leader`] | one leader at a time, and others in reserve |
 //! | [`Barrier`], [`DoubleBarrier`], [`barrier`] | everybody held back; beginning and ending together |
 //! | [`SharedValue`], [`SharedCount`], [`AtomicI64`], [`counter`] | values and numbers that processes share |
 //! | [`queue`] | what is put by one is taken by another |
@@ -39,6 +40,7 @@ pub mod barrier;
 pub mod contender;
 pub mod counter;
 pub mod identity;
+pub mod leader;
 pub mod lease;
 pub mod limits;
 pub mod lock;
@@ -63,6 +65,11 @@ pub use dialect::Dialect;
 pub use error::Error;
 pub use fence::{FencedTransaction, FencingToken};
 pub use held::{Held, Released};
+pub use leader::{
+    CloseMode, Election, ElectionBuilder, LeaderLatch, LeaderLatchBuilder, LeaderSelector,
+    LeaderSelectorBuilder, LeaderSelectorListener, LeaderState, LeaderStatus, Leadership, Outcome,
+    RunningLatch, RunningSelector, SelectorState,
+};
 pub use lease::{Lease, LeaseHolder, MultiNonBlockingLease, NonBlockingLease, NonBlockingLeaseBuilder};
 pub use lock::{Lock, LockBuilder, LockGuard, LockTicket};
 pub use loss::{LockState, LossPolicy, LossReason};

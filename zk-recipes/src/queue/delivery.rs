@@ -17,13 +17,15 @@ use crate::error::Error;
 use crate::fence::FencingToken;
 use crate::limits::DEADLINE_MARGIN_PERCENT;
 use crate::loss::{LossPolicy, LossReason};
-use crate::reaper::UnderWay;
+use crate::reaper::{Deletion, UnderWay};
 
 /// The node that says whose an item is.
 #[derive(Debug, Clone)]
 pub(super) struct Claim {
     pub(super) path: String,
     pub(super) session: SessionId,
+    /// Its data, nobody else's.
+    pub(super) mark: String,
     pub(super) czxid: Zxid,
 }
 
@@ -145,18 +147,15 @@ impl Delivery {
     /// Once polled it happens, whether the future is dropped or not.
     pub async fn nack(mut self) -> Result<(), Error> {
         let Some((claim, runtime)) = self.claim.take() else { return Ok(()) };
-        let delete = self.client().delete(claim.path.as_str()).in_session(claim.session).send();
-        let given_back = GivenBack { shared: Arc::clone(&self.shared), runtime, claim: Some(claim) };
-        match delete.await {
-            Ok(()) => {
+        let mut given_back = GivenBack::start(&self.shared, runtime, claim);
+        match given_back.done().await {
+            Err(error) if !error.is_no_node() && !error.is_session_lost() => {
+                Err(Error::ReleasePending { path: self.item.clone(), source: error })
+            }
+            _ => {
                 given_back.forget();
                 Ok(())
             }
-            Err(error) if error.is_no_node() || error.is_session_lost() => {
-                given_back.forget();
-                Ok(())
-            }
-            Err(source) => Err(Error::ReleasePending { path: self.item.clone(), source }),
         }
     }
 
@@ -191,7 +190,7 @@ impl Delivery {
 impl Drop for Delivery {
     fn drop(&mut self) {
         if let Some((claim, runtime)) = self.claim.take() {
-            drop(GivenBack { shared: Arc::clone(&self.shared), runtime, claim: Some(claim) });
+            drop(GivenBack::start(&self.shared, runtime, claim));
         }
     }
 }
@@ -201,9 +200,27 @@ struct GivenBack {
     shared: Arc<Shared>,
     runtime: Handle,
     claim: Option<Claim>,
+    /// The first try; its answer is not known yet.
+    deletion: Option<Deletion>,
 }
 
 impl GivenBack {
+    /// Sends the deletion now: the claim is ours.
+    fn start(shared: &Arc<Shared>, runtime: Handle, claim: Claim) -> Self {
+        let paths = std::slice::from_ref(&claim.path);
+        let deletion = Some(Deletion::send(&shared.place.client, paths, Some(claim.session)));
+        Self { shared: Arc::clone(shared), runtime, claim: Some(claim), deletion }
+    }
+
+    async fn done(&mut self) -> Result<(), ClientError> {
+        let outcome = match &mut self.deletion {
+            Some(deletion) => deletion.done().await,
+            None => Ok(()),
+        };
+        self.deletion = None;
+        outcome
+    }
+
     fn forget(mut self) {
         self.claim = None;
     }
@@ -212,8 +229,9 @@ impl GivenBack {
 impl Drop for GivenBack {
     fn drop(&mut self) {
         if let Some(claim) = self.claim.take() {
-            let leftover = Leftover::Named { paths: vec![claim.path], session: Some(claim.session) };
-            self.shared.reaper.adopt(&self.runtime, leftover, UnderWay::Nothing);
+            let Claim { path, session, mark, .. } = claim;
+            let under_way = self.deletion.take().map_or(UnderWay::Nothing, UnderWay::Delete);
+            self.shared.reaper.adopt(&self.runtime, Leftover::Marked { path, mark, session }, under_way);
         }
     }
 }

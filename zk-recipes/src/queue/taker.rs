@@ -290,10 +290,12 @@ impl Taker {
         let Place { client, items, claims, .. } = &shared.place;
         let (item, claim) = (path::join(items, name), path::join(claims.as_deref().unwrap_or(items), name));
         let session = session_of(client, items).await?;
-        let mark = Bytes::from(Uuid::from_random(rand::random()).bare());
-        let mut pending = PendingClaim { shared, runtime: &runtime, claim: Some((claim.clone(), session)) };
+        let mark = Uuid::from_random(rand::random()).bare();
+        let ours = Claim { path: claim.clone(), session, mark: mark.clone(), czxid: Zxid(0) };
+        let mut pending = PendingClaim { shared, runtime: &runtime, claim: Some(ours) };
         let create = || {
-            let create = client.create(claim.as_str(), mark.clone()).ephemeral().acl(shared.acl.clone());
+            let create =
+                client.create(claim.as_str(), Bytes::from(mark.clone())).ephemeral().acl(shared.acl.clone());
             create.in_session(session).send()
         };
         let mut create_now = create();
@@ -328,7 +330,7 @@ impl Taker {
                 Ok(node) => {
                     // From here on the delivery gives the claim up, whatever becomes of it.
                     pending.claim = None;
-                    let claim = Claim { path: claim, session, czxid };
+                    let claim = Claim { path: claim, session, mark, czxid };
                     let delivery = Delivery::claimed(Arc::clone(shared), runtime.clone(), item, claim);
                     return delivery.holding(node.data).map(Tried::Taken);
                 }
@@ -345,7 +347,7 @@ impl Taker {
     }
 
     /// After a lost answer: our claim, if it was made.
-    async fn find_claim(&self, claim: &str, mark: &Bytes, session: SessionId) -> Result<Option<Zxid>, Error> {
+    async fn find_claim(&self, claim: &str, mark: &str, session: SessionId) -> Result<Option<Zxid>, Error> {
         let client = &self.0.place.client;
         let found = until_answered(|| async move {
             let (sync, look) = (client.sync(claim).send(), client.get(claim).send());
@@ -356,7 +358,7 @@ impl Taker {
             }
         });
         let found = found.await.map_err(|error| explain(claim, error))?;
-        let ours = found.filter(|node| node.stat.ephemeral_owner == session && node.data == *mark);
+        let ours = found.filter(|node| node.stat.ephemeral_owner == session && node.data == mark.as_bytes());
         Ok(ours.map(|node| node.stat.czxid))
     }
 
@@ -474,13 +476,14 @@ impl Shared {
 struct PendingClaim<'a> {
     shared: &'a Shared,
     runtime: &'a Handle,
-    claim: Option<(String, SessionId)>,
+    claim: Option<Claim>,
 }
 
 impl Drop for PendingClaim<'_> {
     fn drop(&mut self) {
-        if let Some((path, session)) = self.claim.take() {
-            let leftover = Leftover::Named { paths: vec![path], session: Some(session) };
+        if let Some(Claim { path, session, mark, .. }) = self.claim.take() {
+            // It may be another's: only what carries our mark is deleted.
+            let leftover = Leftover::Marked { path, mark, session };
             self.shared.reaper.adopt(self.runtime, leftover, UnderWay::Nothing);
         }
     }

@@ -1,7 +1,7 @@
 //! What a taker knows of its queue: the items it has seen and not tried yet, and the watches that tell when to look
 //! again. Does not take anything.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
@@ -125,18 +125,26 @@ impl View {
             let (seen, claimed) = seen.await.map_err(|error| explain(items, error))?;
             let Some((Children { names, .. }, watch)) = seen else {
                 // Nobody has put anything yet: wait for the node itself.
-                let look = until_answered(|| client.exists(items.as_str()).watch().send()).await;
-                let (stat, watch) = look.map_err(|error| explain(items, error))?;
-                if stat.is_some() {
-                    continue;
-                }
+                let Some(watch) = absent(client, items).await? else { continue };
                 (self.watches, self.current, self.next_due) = (vec![watch], true, None);
                 return Ok(());
+            };
+            // Nobody has claimed anything yet: somebody may before we do.
+            let claimed = match (claimed, claims) {
+                (None, Some(claims)) => match absent(client, claims).await? {
+                    Some(watch) => {
+                        self.watches.push(watch);
+                        None
+                    }
+                    None => continue,
+                },
+                (claimed, _) => claimed,
             };
             let (mut names, next_due) = in_order(*kind, &names, clock.now_ms());
             self.watches.push(watch);
             if let Some((claims, watch)) = claimed {
-                names.retain(|name| !claims.names.contains(name));
+                let claimed: HashSet<&String> = claims.names.iter().collect();
+                names.retain(|name| !claimed.contains(name));
                 self.watches.push(watch);
             }
             // What is cut off is seen by the next look, which comes when these were tried.
@@ -146,6 +154,13 @@ impl View {
             return Ok(());
         }
     }
+}
+
+/// A watch on a node that is not there; `None` if it is.
+async fn absent(client: &Client, path: &str) -> Result<Option<Watch>, Error> {
+    let look = until_answered(|| client.exists(path).watch().send()).await;
+    let (stat, watch) = look.map_err(|error| explain(path, error))?;
+    Ok(stat.is_none().then_some(watch))
 }
 
 type Seen = Option<(Children, Watch)>;
