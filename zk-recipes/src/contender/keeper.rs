@@ -1,6 +1,7 @@
 //! What was granted: runs the core while its guard lives, watches the own node, the session and the clock, and
 //! publishes what it finds. The guard owns it and its task.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -130,6 +131,32 @@ impl Holding {
         self.shared.hear();
         self.shared.input(Input::Check);
         *self.shared.state.borrow()
+    }
+
+    /// Gives several of one client up; their nodes are deleted together, by one request for each session that owns
+    /// some. Those that were lost before have nothing to delete. They are to be dropped after it, not before: what
+    /// the deletion fires need not be taken off the server.
+    pub(crate) fn give_up_together(holdings: &[Self]) -> Vec<Deleting> {
+        let mut together: BTreeMap<Option<SessionId>, (Arc<Shared>, Vec<String>)> = BTreeMap::new();
+        for holding in holdings {
+            holding.keeper.abort();
+            for output in holding.shared.handle(Input::Cancel) {
+                if let Output::Leave(Leftover::Named { paths, session }) = output {
+                    let shared = Arc::clone(&holding.shared);
+                    together.entry(session).or_insert_with(|| (shared, Vec::new())).1.extend(paths);
+                }
+            }
+        }
+        // Everybody who looks sees that it is over; then the deletion is sent.
+        holdings.iter().for_each(|holding| holding.shared.released());
+        let deleting =
+            |(session, (shared, paths))| Deleting::start(&shared, Leftover::Named { paths, session });
+        together.into_iter().map(deleting).collect()
+    }
+
+    /// Whether it goes on without its guard.
+    pub(crate) fn outlives_its_guard(&self) -> bool {
+        self.shared.context.options.durable.is_some_and(|durable| !durable.release_on_drop)
     }
 
     /// Its nodes were deleted in another way: nothing is left to give up.

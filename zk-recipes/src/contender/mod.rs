@@ -41,7 +41,7 @@ pub use messages::{
 };
 
 pub(crate) use flight::{Creation, classify, seen};
-pub(crate) use keeper::{GivenUp, Holding};
+pub(crate) use keeper::{Deleting, GivenUp, Holding};
 pub(crate) use shell::{Context, Entrant, NotGranted, final_reason, reason, stand_in_line};
 
 #[cfg(test)]
