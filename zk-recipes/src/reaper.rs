@@ -147,6 +147,7 @@ impl Runner {
                 return;
             }
             tokio::select! {
+                biased;
                 Some(key) = jobs.next(), if !jobs.is_empty() => {
                     self.reaper.lock().known.remove(&key);
                 }

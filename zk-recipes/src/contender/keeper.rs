@@ -210,7 +210,8 @@ impl Keeper {
                 self.shared.hear();
                 if matches!(*self.shared.state.borrow(), LockState::Suspect { .. }) {
                     let jitter = RECONNECT_JITTER_MAX.min(info.timeout / 10);
-                    self.verify_at = Some(Instant::now() + random_up_to(jitter));
+                    let bits = self.shared.context.client.random_bits();
+                    self.verify_at = Some(Instant::now() + up_to(jitter, bits));
                 } else {
                     self.input(Input::Connected);
                 }
@@ -244,8 +245,9 @@ async fn at(deadline: Option<Instant>) {
     }
 }
 
-fn random_up_to(limit: Duration) -> Duration {
-    limit.mul_f64(rand::random::<f64>())
+/// A time up to `limit`, by random bits.
+fn up_to(limit: Duration, bits: u128) -> Duration {
+    Duration::from_micros(u64::try_from(bits % (limit.as_micros() + 1)).unwrap_or(0))
 }
 
 /// The deletion of a node that was given up. Dropped before its end, the reaper sees it through.

@@ -174,7 +174,7 @@ impl Entrant {
         }
         let info = live?;
         self.session = info.id;
-        let identity = Uuid::from_random(rand::random());
+        let identity = Uuid::from_random(self.context.client.random_bits());
         let begun = Input::Session { id: info.id, timeout: info.timeout, identity };
         self.input(begun).or_else(|| if state.is_connected() { None } else { self.input(Input::Suspended) })
     }
