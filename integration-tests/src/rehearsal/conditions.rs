@@ -44,8 +44,8 @@ impl Conditions {
         Self {
             seed,
             beat: ms([1, 2, 5][draw.index(3)]),
-            faulty: draw.between(ms(8_000), ms(25_000)),
-            fault: ms([200, 500, 1_000, 3_000, 100_000][draw.index(5)]),
+            faulty: draw.between(ms(10_000), ms(40_000)),
+            fault: ms([300, 1_000, 2_000, 4_000, 100_000][draw.index(5)]),
             weights,
             timeout: server.timeout,
             server,

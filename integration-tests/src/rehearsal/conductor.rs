@@ -169,8 +169,13 @@ impl<R: Recipe> Conductor<R> {
             Fault::Silence => stage.network.block(slot, until),
             Fault::StandStill => {
                 if let Some(Place::Running(process)) = self.places.get_mut(slot) {
+                    let again = process.still > self.now;
                     process.still = process.still.max(until);
-                    self.still.push((process.who, self.now, process.still));
+                    let known = self.still.iter_mut().rfind(|(who, ..)| again && *who == process.who);
+                    match known {
+                        Some((.., until)) => *until = process.still,
+                        None => self.still.push((process.who, self.now, process.still)),
+                    }
                 }
             }
             Fault::Power => stage.server.stop(&mut stage.k, &mut stage.network, Down::Power),

@@ -45,7 +45,16 @@ pub struct History<E> {
     pub tree: BTreeMap<String, Vec<u8>>,
 }
 
+/// How long after it goes on a process that stood still has had its next turn.
+pub const TURN: Duration = Duration::from_millis(10);
+
 impl<E> History<E> {
+    /// Whether `who` had just gone on at `at`, after it stood still.
+    #[must_use]
+    pub fn went_on(&self, who: Who, at: Duration) -> bool {
+        self.still.iter().any(|(w, _, until)| *w == who && *until <= at && at <= *until + TURN)
+    }
+
     /// The end of the time in which `who` stood still at `at`, if it did.
     #[must_use]
     pub fn stood_still(&self, who: Who, at: Duration) -> Option<Duration> {

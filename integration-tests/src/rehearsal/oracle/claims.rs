@@ -179,7 +179,6 @@ pub fn spans(history: &History<Claim>) -> Vec<Span> {
 pub fn count(history: &History<Claim>) -> Vec<(&'static str, u64)> {
     let all = spans(history);
     let lost = all.iter().filter(|span| span.told.is_some()).count() as u64;
-    let still =
-        all.iter().filter(|span| span.told.is_some_and(|at| history.stood_still(span.who, at).is_some()));
+    let still = all.iter().filter(|span| span.told.is_some_and(|at| history.went_on(span.who, at)));
     vec![("grants", all.len() as u64), ("lost", lost), ("lost while standing still", still.count() as u64)]
 }

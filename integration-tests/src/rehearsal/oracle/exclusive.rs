@@ -3,7 +3,7 @@
 
 use super::claims::Claim;
 use super::claims::{Span, spans};
-use crate::rehearsal::history::History;
+use crate::rehearsal::history::{History, TURN};
 
 /// Checks all claims; `conflict` says which two must not hold at once.
 ///
@@ -33,10 +33,7 @@ fn told_in_time(history: &History<Claim>, before: &Span, after: &Span) -> Result
     let still = history.stood_still(before.who, after.from);
     match (knew, still) {
         (Some(knew), _) if knew <= after.from => Ok(()),
-        (Some(knew), Some(until)) if knew <= until + STEP => Ok(()),
+        (Some(knew), Some(until)) if knew <= until + TURN => Ok(()),
         _ => Err(format!("{} is not told of the loss before {} is let in", before.shown(), after.shown())),
     }
 }
-
-/// How long after it goes on a process that stood still has its next turn.
-const STEP: std::time::Duration = std::time::Duration::from_millis(10);
