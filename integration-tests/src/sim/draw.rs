@@ -12,12 +12,12 @@ impl Draw {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut draw = Self(seed ^ 0x5EED_0F2C_0FFE_E000);
-        draw.next();
+        draw.bits();
         draw
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -27,7 +27,7 @@ impl Draw {
 
     /// A number below `n`; 0 when `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n.max(1)
+        self.bits() % n.max(1)
     }
 
     /// An index below `n`.

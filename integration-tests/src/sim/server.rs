@@ -176,7 +176,7 @@ impl Server {
             inbox_due: false,
             tick_at: None,
             log,
-            trigger: SnapshotTrigger::new(snapshot, k.draw.next()),
+            trigger: SnapshotTrigger::new(snapshot, k.draw.bits()),
             batches: Vec::new(),
             syncing: None,
             snapshot_due: false,
@@ -191,7 +191,7 @@ impl Server {
         }
         k.note(format_args!("server down: {how:?}"));
         match how {
-            Down::Power => self.disk.crash(k.draw.next()),
+            Down::Power => self.disk.crash(k.draw.bits()),
             Down::Process => self.disk.kill(),
         }
         network.server_gone(k);
@@ -339,7 +339,7 @@ impl Running {
             if self.log.roll().is_err() {
                 return false;
             }
-            self.trigger.reset(k.draw.next());
+            self.trigger.reset(k.draw.bits());
             self.put(k, Work::Snapshot, life, options.inbox);
         }
         true

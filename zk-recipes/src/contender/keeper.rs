@@ -287,7 +287,7 @@ impl Keeper {
                 if info.id != self.session && self.shared.grant.version.is_some() =>
             {
                 self.session = info.id;
-                let identity = Uuid::from_random(rand::random());
+                let identity = Uuid::from_random(self.shared.context.client.random_bits());
                 self.input(Input::Session { id: info.id, timeout: info.timeout, identity });
             }
             SessionState::Connected(info) if info.id == self.session => {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use zk_recipes::LossReason;
+use zk_recipes::{Held, LossReason};
 
 use crate::rehearsal::actor::Actor;
 use crate::rehearsal::history::{History, Who};
@@ -50,7 +50,7 @@ pub trait Guard {
     fn lost(&self) -> BoxFuture<'static, LossReason>;
 }
 
-impl Guard for zk_recipes::LockGuard {
+impl Guard for Held {
     fn token(&self) -> i64 {
         self.fencing_token().get()
     }
@@ -76,7 +76,7 @@ pub async fn hold(
     how: u64,
     most: Duration,
 ) -> Result<(ClaimId, bool), String> {
-    let id = actor.draw.next();
+    let id = actor.draw.bits();
     actor.note(Claim::Granted { id, thing: thing.to_owned(), how, token: guard.token() });
     if !guard.is_held() {
         actor.note(Claim::Invalid(id));

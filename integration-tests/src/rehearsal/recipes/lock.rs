@@ -6,9 +6,9 @@ use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zk_client::Client;
-use zk_recipes::{Error, Lock, LockGuard, LossPolicy};
+use zk_recipes::{Dialect, Error, Lock, LockGuard, LossPolicy};
 
+use super::naive;
 use crate::rehearsal::actor::Actor;
 use crate::rehearsal::history::History;
 use crate::rehearsal::oracle::claims::{self, Claim, hold};
@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(6);
 pub enum Flaw {
     /// The holder works on without asking whether it still holds.
     NeverAsks,
+    /// The lock is a home-made one, which takes any event for its turn.
+    GrantsOnWake,
 }
 
 /// See the file's head.
@@ -45,8 +47,11 @@ impl LockRecipe {
         Self { flaw: Some(flaw), ..Self::of_seed(draw) }
     }
 
-    fn lock(&self, client: &Client, who: &str) -> Lock {
-        Lock::builder(client, PATH).identifier(who).loss_policy(self.policy).build()
+    /// Each process writes in a dialect of its own; all are read by everybody.
+    fn lock(&self, actor: &mut Actor<Claim>) -> Lock {
+        let dialect = [Dialect::Curator, Dialect::Kazoo, Dialect::Both][actor.draw.index(3)];
+        let lock = Lock::builder(&actor.client, PATH).identifier(actor.who.to_string());
+        lock.dialect(dialect).loss_policy(self.policy).build()
     }
 }
 
@@ -65,9 +70,16 @@ impl Recipe for LockRecipe {
 
     fn life(self: Arc<Self>, mut actor: Actor<Claim>) -> BoxFuture<'static, Result<(), String>> {
         async move {
-            let lock = self.lock(&actor.client, &actor.who.to_string());
+            let lock = self.lock(&mut actor);
             loop {
                 let last = actor.healed();
+                if self.flaw == Some(Flaw::GrantsOnWake) {
+                    naive::turn(&mut actor, PATH, WORK).await?;
+                    if last {
+                        return Ok(());
+                    }
+                    continue;
+                }
                 if let Some(guard) = acquire(&mut actor, &lock, last).await? {
                     let held = self.work(&mut actor, guard).await?;
                     if last && held {
@@ -94,14 +106,14 @@ impl LockRecipe {
     async fn work(&self, actor: &mut Actor<Claim>, guard: LockGuard) -> Result<bool, String> {
         let (id, held) = match self.flaw {
             Some(Flaw::NeverAsks) => {
-                let id = actor.draw.next();
+                let id = actor.draw.bits();
                 let token = guard.fencing_token().get();
                 actor.note(Claim::Granted { id, thing: PATH.to_owned(), how: 0, token });
                 actor.rest(WORK).await;
                 actor.note(Claim::Valid(id));
                 (id, true)
             }
-            None => hold(actor, &guard, PATH, 0, WORK).await?,
+            _ => hold(actor, &*guard, PATH, 0, WORK).await?,
         };
         actor.note(Claim::LetGo(id));
         match actor.draw.below(3) {
@@ -119,7 +131,7 @@ impl LockRecipe {
 
 /// Acquires in one of the ways there are; on the last turn in the one that waits as long as it takes.
 async fn acquire(actor: &mut Actor<Claim>, lock: &Lock, last: bool) -> Result<Option<LockGuard>, String> {
-    let way = if last { 0 } else { actor.draw.below(4) };
+    let way = if last { 0 } else { actor.draw.below(6) };
     let outcome = match way {
         0 => lock.acquire().await.map(Some),
         1 => {
@@ -127,10 +139,19 @@ async fn acquire(actor: &mut Actor<Claim>, lock: &Lock, last: bool) -> Result<Op
             lock.acquire_within(limit).await.map(Some)
         }
         2 => lock.try_acquire().await,
-        _ => match actor.perhaps(PATIENCE, lock.acquire()).await {
-            Some(outcome) => outcome.map(Some),
-            None => Ok(None),
+        3 => {
+            let way = async { lock.enqueue().await?.wait().await };
+            actor.perhaps(PATIENCE, way).await.transpose()
+        }
+        4 => match lock.enqueue().await {
+            Ok(ticket) => match ticket.wait_within(actor.draw.between(Duration::ZERO, PATIENCE)).await {
+                Ok(Ok(guard)) => Ok(Some(guard)),
+                Ok(Err(ticket)) => actor.perhaps(PATIENCE, ticket.wait()).await.transpose(),
+                Err(why) => Err(why),
+            },
+            Err(why) => Err(why),
         },
+        _ => actor.perhaps(PATIENCE, lock.acquire()).await.transpose(),
     };
     match outcome {
         Err(Error::Timeout { .. }) => Ok(None),
