@@ -9,13 +9,18 @@
 mod planted;
 mod sweep;
 
-use integration_tests::rehearsal::recipes::LockRecipe;
+use integration_tests::rehearsal::recipes::{DurableLockRecipe, LockRecipe};
 use integration_tests::rehearsal::{Conditions, rehearse};
 use sweep::every_seed;
 
 #[test]
 fn lock() {
     every_seed::<LockRecipe>(&["grants", "lost"]);
+}
+
+#[test]
+fn durable_lock() {
+    every_seed::<DurableLockRecipe>(&["grants"]);
 }
 
 #[test]
