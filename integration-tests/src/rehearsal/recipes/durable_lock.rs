@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zk_recipes::{Error, Lock};
+use zk_recipes::{Error, Lock, LockGuard};
 
 use super::lock::acquire;
 use crate::rehearsal::actor::Actor;
@@ -26,6 +26,32 @@ const WORK: Duration = Duration::from_millis(1_500);
 pub struct DurableLockRecipe {
     release_on_drop: bool,
     processes: usize,
+    /// Whether owners come back while what they have given up is still being deleted in the background.
+    gives_up: bool,
+}
+
+impl DurableLockRecipe {
+    /// The same with owners who come back before everything they gave up is gone.
+    #[must_use]
+    pub fn who_give_up(draw: &mut Draw) -> Self {
+        Self { gives_up: true, ..Self::of_seed(draw) }
+    }
+
+    async fn acquire(
+        &self,
+        actor: &mut Actor<Claim>,
+        lock: &Lock,
+        last: bool,
+    ) -> Result<Option<LockGuard>, String> {
+        acquire(actor, lock, last || !self.gives_up).await
+    }
+}
+
+/// Waits until a node is gone.
+async fn gone(actor: &mut Actor<Claim>, node: &str) {
+    while !matches!(actor.client.exists(node).await, Ok(None)) {
+        actor.rest(WORK / 10).await;
+    }
 }
 
 impl Recipe for DurableLockRecipe {
@@ -33,7 +59,7 @@ impl Recipe for DurableLockRecipe {
     type Event = Claim;
 
     fn of_seed(draw: &mut Draw) -> Self {
-        Self { release_on_drop: draw.chance(1, 2), processes: 2 + draw.index(3) }
+        Self { release_on_drop: draw.chance(1, 2), processes: 2 + draw.index(3), gives_up: false }
     }
 
     fn processes(&self) -> usize {
@@ -43,18 +69,22 @@ impl Recipe for DurableLockRecipe {
     fn life(self: Arc<Self>, mut actor: Actor<Claim>) -> BoxFuture<'static, Result<(), String>> {
         async move {
             let lock = Lock::builder(&actor.client, PATH);
-            let lock = lock.durable(format!("owner-{}", actor.who.slot)).release_on_drop(self.release_on_drop);
+            let lock =
+                lock.durable(format!("owner-{}", actor.who.slot)).release_on_drop(self.release_on_drop);
             let lock = lock.build();
             loop {
                 let last = actor.healed();
-                if let Some(guard) = acquire(&mut actor, &lock, last).await? {
+                if let Some(guard) = self.acquire(&mut actor, &lock, last).await? {
                     let (id, held) = hold(&mut actor, &*guard, PATH, 0, WORK).await?;
                     actor.note(Claim::LetGo(id));
-                    if !last && actor.draw.chance(1, 3) {
+                    if !last && !self.release_on_drop && actor.draw.chance(1, 3) {
                         drop(guard);
                     } else {
+                        let node = guard.node().to_owned();
                         match guard.release().await {
-                            Ok(_) | Err(Error::ReleasePending { .. }) => {}
+                            Ok(_) => {}
+                            Err(Error::ReleasePending { .. }) if self.gives_up => {}
+                            Err(Error::ReleasePending { .. }) => gone(&mut actor, &node).await,
                             Err(why) => return Err(format!("release: {why}")),
                         }
                     }

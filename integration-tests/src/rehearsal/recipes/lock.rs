@@ -130,7 +130,11 @@ impl LockRecipe {
 }
 
 /// Acquires in one of the ways there are; on the last turn in the one that waits as long as it takes.
-pub(super) async fn acquire(actor: &mut Actor<Claim>, lock: &Lock, last: bool) -> Result<Option<LockGuard>, String> {
+pub(super) async fn acquire(
+    actor: &mut Actor<Claim>,
+    lock: &Lock,
+    last: bool,
+) -> Result<Option<LockGuard>, String> {
     let way = if last { 0 } else { actor.draw.below(6) };
     let outcome = match way {
         0 => lock.acquire().await.map(Some),
