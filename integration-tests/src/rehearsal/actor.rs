@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -47,12 +47,15 @@ pub struct Notes<E> {
     pub(super) epoch: Epoch,
     pub(super) stage: Shared,
     pub(super) entries: Arc<Mutex<Vec<Entry<E>>>>,
+    /// The process was killed: what its destructors do is not its doing any more.
+    pub(super) killed: Arc<AtomicBool>,
 }
 
 impl<E> Clone for Notes<E> {
     fn clone(&self) -> Self {
-        let Self { who, epoch, stage, entries } = self;
-        Self { who: *who, epoch: *epoch, stage: stage.clone(), entries: Arc::clone(entries) }
+        let Self { who, epoch, stage, entries, killed } = self;
+        let (stage, entries, killed) = (stage.clone(), Arc::clone(entries), Arc::clone(killed));
+        Self { who: *who, epoch: *epoch, stage, entries, killed }
     }
 }
 
@@ -65,6 +68,9 @@ impl<E> fmt::Debug for Notes<E> {
 impl<E: fmt::Debug> Notes<E> {
     /// Notes something that happens now.
     pub fn note(&self, event: E) {
+        if self.killed.load(Ordering::Relaxed) {
+            return;
+        }
         let (at, who) = (self.epoch.now(), self.who);
         let mut stage = self.stage.lock();
         stage.k.now = at;
@@ -99,6 +105,20 @@ impl<E: fmt::Debug> Actor<E> {
     /// Notes something that happens now.
     pub fn note(&self, event: E) {
         self.notes.note(event);
+    }
+
+    /// The same participant in another task of its process, with chance of its own.
+    pub fn twin(&mut self) -> Self {
+        let Self { who, client, timeout, notes, phase, .. } = self;
+        let draw = Draw::new(self.draw.bits());
+        Self {
+            who: *who,
+            client: client.clone(),
+            draw,
+            timeout: *timeout,
+            notes: notes.clone(),
+            phase: phase.clone(),
+        }
     }
 
     /// The notebook, for tasks beside this one.

@@ -195,6 +195,7 @@ impl<R: Recipe> Conductor<R> {
         let Some(place) = self.places.get_mut(slot) else { return };
         let Place::Running(process) = place else { return };
         let who = process.who;
+        process.kill();
         self.killed.insert(who, self.now);
         // Dropped with everything in it. Nothing gets out: what is sent, is sent by tasks.
         *place = Place::Empty(Who { life: who.life + 1, ..who }, begin);
@@ -281,6 +282,7 @@ impl<R: Recipe> Conductor<R> {
 
     fn outcome(mut self, recipe: String, violation: Option<String>) -> Outcome {
         // Processes hold the stage, and hang up when they are dropped.
+        self.running().for_each(Process::kill);
         self.places.clear();
         let stage = self.cast.stage.lock();
         let mut counters = self.counters;

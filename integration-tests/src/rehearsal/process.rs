@@ -41,6 +41,7 @@ pub(super) struct Process {
     main: Option<JoinHandle<Result<(), String>>>,
     /// The workload has returned.
     done: Arc<AtomicBool>,
+    killed: Arc<AtomicBool>,
     /// Up to where it has run.
     clock: Duration,
     /// Until when it stands still.
@@ -65,10 +66,12 @@ impl Process {
         let entered = runtime.enter();
         let epoch = Epoch { born: now, origin: Instant::now() };
         let done = Arc::new(AtomicBool::new(false));
-        let main = runtime.spawn(live(cast, who, epoch, Arc::clone(&done)));
+        let killed = Arc::new(AtomicBool::new(false));
+        let entries = Arc::clone(&cast.entries);
+        let notes = Notes { who, epoch, stage: cast.stage.clone(), entries, killed: Arc::clone(&killed) };
+        let main = Some(runtime.spawn(live(cast, notes, Arc::clone(&done))));
         drop(entered);
-        let main = Some(main);
-        Ok(Self { who, runtime, epoch, main, done, clock: now, still: Duration::ZERO, ended: None })
+        Ok(Self { who, runtime, epoch, main, done, killed, clock: now, still: Duration::ZERO, ended: None })
     }
 
     /// Runs up to `until`, unless it stands still. If it stood still until `from`, its clock jumps first.
@@ -91,6 +94,11 @@ impl Process {
         }
     }
 
+    /// Ends it, without a word of its own.
+    pub(super) fn kill(&self) {
+        self.killed.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn is_done(&self) -> bool {
         self.done.load(Ordering::Relaxed)
     }
@@ -104,10 +112,10 @@ impl Process {
 /// A process's main task.
 fn live<R: Recipe>(
     cast: &Cast<R>,
-    who: Who,
-    epoch: Epoch,
+    notes: Notes<R::Event>,
     done: Arc<AtomicBool>,
 ) -> impl Future<Output = Result<(), String>> + Send + 'static {
+    let Notes { who, epoch, .. } = notes;
     let seed = cast.conditions.seed ^ ((who.slot as u64 + 1) << 56) ^ (u64::from(who.life) << 48);
     let dialer = Arc::new(StageDialer { stage: cast.stage.clone(), slot: who.slot, epoch });
     let builder = Client::builder()
@@ -115,8 +123,6 @@ fn live<R: Recipe>(
         .dialer(dialer)
         .session_timeout(cast.conditions.timeout)
         .connect_timeout(CONNECT_TIMEOUT);
-    let stage = cast.stage.clone();
-    let notes = Notes { who, epoch, stage, entries: Arc::clone(&cast.entries) };
     let (recipe, phase, timeout) = (Arc::clone(&cast.recipe), cast.phase.clone(), cast.conditions.timeout);
     async move {
         let client = loop {

@@ -9,7 +9,7 @@
 mod planted;
 mod sweep;
 
-use integration_tests::rehearsal::recipes::{DurableLockRecipe, LockRecipe};
+use integration_tests::rehearsal::recipes::{DurableLockRecipe, ElectionRecipe, LatchRecipe, LockRecipe};
 use integration_tests::rehearsal::{Conditions, rehearse};
 use sweep::every_seed;
 
@@ -21,6 +21,16 @@ fn lock() {
 #[test]
 fn durable_lock() {
     every_seed::<DurableLockRecipe>(&["grants"]);
+}
+
+#[test]
+fn latch() {
+    every_seed::<LatchRecipe>(&["grants", "lost"]);
+}
+
+#[test]
+fn election() {
+    every_seed::<ElectionRecipe>(&["grants", "lost"]);
 }
 
 #[test]

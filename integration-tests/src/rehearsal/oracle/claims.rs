@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use zk_recipes::{Held, LossReason};
 
-use crate::rehearsal::actor::Actor;
+use crate::rehearsal::actor::{Actor, Notes};
 use crate::rehearsal::history::{History, Who};
 
 /// A claim's name within its process.
@@ -34,6 +34,8 @@ pub enum Claim {
     Invalid(ClaimId),
     /// It has told by itself that it is lost.
     Lost(ClaimId),
+    /// The work under it was dropped.
+    Dropped(ClaimId),
     /// It is given up now.
     LetGo(ClaimId),
     /// The last turn was taken, and held to its end.
@@ -64,8 +66,23 @@ impl Guard for Held {
     }
 }
 
+/// Notes that work was dropped before it came to an end of its own.
+struct Work {
+    notes: Notes<Claim>,
+    id: ClaimId,
+    ended: bool,
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.notes.note(Claim::Dropped(self.id));
+        }
+    }
+}
+
 /// The work of a holder: for a drawn time below `most`, asks again and again whether it still holds, and stops when
-/// it is told that it does not. Returns whether it held to the end.
+/// it is told that it does not. Returns whether it held to the end. May be dropped.
 ///
 /// # Errors
 /// The guard contradicts itself.
@@ -78,9 +95,21 @@ pub async fn hold(
 ) -> Result<(ClaimId, bool), String> {
     let id = actor.draw.bits();
     actor.note(Claim::Granted { id, thing: thing.to_owned(), how, token: guard.token() });
+    let mut work = Work { notes: actor.notes(), id, ended: false };
+    let held = work_on(actor, guard, id, most).await;
+    work.ended = true;
+    held.map(|held| (id, held))
+}
+
+async fn work_on(
+    actor: &mut Actor<Claim>,
+    guard: &impl Guard,
+    id: ClaimId,
+    most: Duration,
+) -> Result<bool, String> {
     if !guard.is_held() {
         actor.note(Claim::Invalid(id));
-        return Ok((id, false));
+        return Ok(false);
     }
     actor.note(Claim::Valid(id));
     let end = actor.now() + actor.draw.between(Duration::ZERO, most);
@@ -92,22 +121,18 @@ pub async fn hold(
             _ = &mut lost => {
                 actor.note(Claim::Lost(id));
                 let held = guard.is_held();
-                return if held { Err("lost() has resolved, and is_held() says yes".to_owned()) } else { Ok((id, false)) };
+                return if held { Err("lost() has resolved, and is_held() says yes".to_owned()) } else { Ok(false) };
             }
             () = sleep(step) => {}
         }
         if !guard.is_held() {
             actor.note(Claim::Invalid(id));
             let told = lost.now_or_never().is_some();
-            return if told {
-                Ok((id, false))
-            } else {
-                Err("is_held() says no, and lost() waits".to_owned())
-            };
+            return if told { Ok(false) } else { Err("is_held() says no, and lost() waits".to_owned()) };
         }
         actor.note(Claim::Valid(id));
     }
-    Ok((id, true))
+    Ok(true)
 }
 
 /// The time in which a process took itself for a holder.
@@ -151,6 +176,7 @@ pub fn spans(history: &History<Claim>) -> Vec<Span> {
         let (who, at) = (entry.who, entry.at);
         let (Claim::Valid(id)
         | Claim::Invalid(id)
+        | Claim::Dropped(id)
         | Claim::Lost(id)
         | Claim::LetGo(id)
         | Claim::Granted { id, .. }) = &entry.event
@@ -166,7 +192,7 @@ pub fn spans(history: &History<Claim>) -> Vec<Span> {
         let Some(span) = places.get(&(who, *id)).and_then(|place| spans.get_mut(*place)) else { continue };
         match entry.event {
             Claim::Valid(_) => span.until = at,
-            Claim::Invalid(_) | Claim::Lost(_) => span.told = span.told.or(Some(at)),
+            Claim::Invalid(_) | Claim::Lost(_) | Claim::Dropped(_) => span.told = span.told.or(Some(at)),
             Claim::LetGo(_) => span.let_go = span.let_go.or(Some(at)),
             Claim::Granted { .. } | Claim::Served => {}
         }

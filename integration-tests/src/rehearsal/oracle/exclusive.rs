@@ -1,8 +1,7 @@
 //! Who may hold at the same time: a claim that holds excludes every other one that it conflicts with, its holder
 //! knows of a loss before anybody else is let in, and tokens rise.
 
-use super::claims::Claim;
-use super::claims::{Span, spans};
+use super::claims::{Claim, Span, spans};
 use crate::rehearsal::history::{History, TURN};
 
 /// Checks all claims; `conflict` says which two must not hold at once.

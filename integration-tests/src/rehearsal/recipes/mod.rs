@@ -1,8 +1,12 @@
 //! A workload and an oracle for each recipe.
 
 mod durable_lock;
+mod election;
+mod latch;
 mod lock;
 mod naive;
 
 pub use durable_lock::DurableLockRecipe;
+pub use election::ElectionRecipe;
+pub use latch::LatchRecipe;
 pub use lock::{Flaw, LockRecipe};
