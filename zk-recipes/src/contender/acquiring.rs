@@ -263,7 +263,7 @@ impl Core {
         match survey.standing {
             Standing::Absent => self.absent(out),
             Standing::Admitted if self.options.durable.is_none() || own.in_front => {
-                self.admitted(now, own, out)
+                self.admitted(now, own, out);
             }
             Standing::Admitted => self.claim(own.paths, own.version, names.to_vec(), out),
             Standing::Behind(_) if self.options.patience == Patience::None => {
