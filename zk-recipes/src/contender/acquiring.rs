@@ -206,7 +206,7 @@ impl Core {
             }
             Some(_) => {
                 // They were made together, and somebody has deleted one: the rest is no place in line.
-                out.push(Output::Leave(Leftover::Named { paths, session: self.pinned() }));
+                out.push(Output::Leave(Leftover::Named { paths, session: self.pinned(), version: None }));
                 self.enter(out);
             }
             None => self.enter(out),
@@ -396,6 +396,12 @@ impl Core {
         }
     }
 
+    /// Nodes of ours, to be given up.
+    pub(super) fn named(&self, own: Own) -> Leftover {
+        let version = self.options.durable.map(|_| own.version);
+        Leftover::Named { paths: own.paths, session: self.pinned(), version }
+    }
+
     /// Hands over whatever of ours is, or may be, at the server.
     fn leave(&mut self, out: &mut Vec<Output>) {
         self.forget_predecessor(out);
@@ -403,7 +409,7 @@ impl Core {
         // What an earlier life left is given up by a release only: giving up waiting must not let others in.
         if let Some(own) = self.own.take() {
             if !own.taken_over {
-                out.push(Output::Leave(Leftover::Named { paths: own.paths, session }));
+                out.push(Output::Leave(self.named(own)));
             }
             return;
         }
@@ -415,7 +421,7 @@ impl Core {
             // The session that created it is over, and the node is not.
             Stage::Outside => session.is_none(),
             Stage::Verifying { paths, .. } | Stage::Claiming { paths, .. } => {
-                out.push(Output::Leave(Leftover::Named { paths: paths.clone(), session }));
+                out.push(Output::Leave(Leftover::Named { paths: paths.clone(), session, version: None }));
                 false
             }
             _ => false,

@@ -353,8 +353,8 @@ pub(crate) struct Deleting {
 impl Deleting {
     fn start(shared: &Arc<Shared>, leftover: Leftover) -> Self {
         let under_way = match &leftover {
-            Leftover::Named { paths, session } => {
-                let deletion = Deletion::send(&shared.context.client, paths, *session);
+            Leftover::Named { paths, session, version } => {
+                let deletion = Deletion::send(&shared.context.client, paths, *session, *version);
                 Some((leftover, deletion))
             }
             Leftover::Unnamed { .. } => None,

@@ -168,7 +168,7 @@ impl Bench {
 }
 
 fn named(path: &str) -> Output {
-    Output::Leave(Leftover::Named { paths: vec![path.into()], session: Some(S1) })
+    Output::Leave(Leftover::Named { paths: vec![path.into()], session: Some(S1), version: None })
 }
 
 fn unnamed() -> Output {
