@@ -1,5 +1,5 @@
 //! The durable lock. Its owners are places, not processes: who is killed while it holds or waits is followed by another
-//! process of the same owner, which takes the node over. Guards that are dropped keep the lock in some rehearsals.
+//! process of the same owner, which takes the node over. Owners come back before what they gave up is gone. Guards that are dropped keep the lock in some rehearsals.
 //! Oracle: never two valid guards, whatever sessions expire meanwhile; tokens rise with every take-over.
 
 use futures::FutureExt as _;
@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zk_recipes::{Error, Lock, LockGuard};
+use zk_recipes::{Error, Lock};
 
 use super::lock::acquire;
 use crate::rehearsal::actor::Actor;
@@ -26,32 +26,6 @@ const WORK: Duration = Duration::from_millis(1_500);
 pub struct DurableLockRecipe {
     release_on_drop: bool,
     processes: usize,
-    /// Whether owners come back while what they have given up is still being deleted in the background.
-    gives_up: bool,
-}
-
-impl DurableLockRecipe {
-    /// The same with owners who come back before everything they gave up is gone.
-    #[must_use]
-    pub fn who_give_up(draw: &mut Draw) -> Self {
-        Self { gives_up: true, ..Self::of_seed(draw) }
-    }
-
-    async fn acquire(
-        &self,
-        actor: &mut Actor<Claim>,
-        lock: &Lock,
-        last: bool,
-    ) -> Result<Option<LockGuard>, String> {
-        acquire(actor, lock, last || !self.gives_up).await
-    }
-}
-
-/// Waits until a node is gone.
-async fn gone(actor: &mut Actor<Claim>, node: &str) {
-    while !matches!(actor.client.exists(node).await, Ok(None)) {
-        actor.rest(WORK / 10).await;
-    }
 }
 
 impl Recipe for DurableLockRecipe {
@@ -59,7 +33,7 @@ impl Recipe for DurableLockRecipe {
     type Event = Claim;
 
     fn of_seed(draw: &mut Draw) -> Self {
-        Self { release_on_drop: draw.chance(1, 2), processes: 2 + draw.index(3), gives_up: false }
+        Self { release_on_drop: draw.chance(1, 2), processes: 2 + draw.index(3) }
     }
 
     fn processes(&self) -> usize {
@@ -74,17 +48,14 @@ impl Recipe for DurableLockRecipe {
             let lock = lock.build();
             loop {
                 let last = actor.healed();
-                if let Some(guard) = self.acquire(&mut actor, &lock, last).await? {
+                if let Some(guard) = acquire(&mut actor, &lock, last).await? {
                     let (id, held) = hold(&mut actor, &*guard, PATH, 0, WORK).await?;
                     actor.note(Claim::LetGo(id));
                     if !last && !self.release_on_drop && actor.draw.chance(1, 3) {
                         drop(guard);
                     } else {
-                        let node = guard.node().to_owned();
                         match guard.release().await {
-                            Ok(_) => {}
-                            Err(Error::ReleasePending { .. }) if self.gives_up => {}
-                            Err(Error::ReleasePending { .. }) => gone(&mut actor, &node).await,
+                            Ok(_) | Err(Error::ReleasePending { .. }) => {}
                             Err(why) => return Err(format!("release: {why}")),
                         }
                     }
