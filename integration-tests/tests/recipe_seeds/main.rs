@@ -9,7 +9,7 @@
 mod planted;
 mod sweep;
 
-use integration_tests::rehearsal::recipes::{DurableLockRecipe, ElectionRecipe, LatchRecipe, LockRecipe};
+use integration_tests::rehearsal::recipes::{DurableLockRecipe, ElectionRecipe, LatchRecipe, LockRecipe, RwLockRecipe};
 use integration_tests::rehearsal::{Conditions, rehearse};
 use sweep::every_seed;
 
@@ -31,6 +31,11 @@ fn latch() {
 #[test]
 fn election() {
     every_seed::<ElectionRecipe>(&["grants", "lost"]);
+}
+
+#[test]
+fn rw_lock() {
+    every_seed::<RwLockRecipe>(&["grants", "lost", "writers", "readers together"]);
 }
 
 #[test]

@@ -5,8 +5,10 @@ mod election;
 mod latch;
 mod lock;
 mod naive;
+mod rw_lock;
 
 pub use durable_lock::DurableLockRecipe;
 pub use election::ElectionRecipe;
 pub use latch::LatchRecipe;
 pub use lock::{Flaw, LockRecipe};
+pub use rw_lock::RwLockRecipe;
