@@ -9,7 +9,9 @@
 mod planted;
 mod sweep;
 
-use integration_tests::rehearsal::recipes::{DurableLockRecipe, ElectionRecipe, LatchRecipe, LockRecipe, RwLockRecipe};
+use integration_tests::rehearsal::recipes::{
+    DurableLockRecipe, ElectionRecipe, LatchRecipe, LockRecipe, RwLockRecipe,
+};
 use integration_tests::rehearsal::{Conditions, rehearse};
 use sweep::every_seed;
 
