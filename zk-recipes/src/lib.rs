@@ -19,6 +19,7 @@
 //! | [`Lock`], [`lock`] | one holder at a time |
 //! | [`LeaderLatch`], [`LeaderSelector`], [`Election`], [`leader`] | one leader at a time, and others in reserve |
 //! | [`RwLock`], [`rw_lock`] | many to read, or one to write |
+//! | [`Barrier`], [`DoubleBarrier`], [`barrier`] | everybody held back; beginning and ending together |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
 //! | [`Participant`] | who holds and who waits |
@@ -26,10 +27,12 @@
 //! | [`FencingToken`], [`FencedTransaction`] | the number that orders holders, and writes only a holder can make |
 //! | [`contender`] | an ephemeral sequential node in line behind its predecessor: what waiting recipes are made of |
 //! | [`sequence`], [`identity`] | names of all dialects and their order; the UUID in them |
+//! | `asking` | asking again until there is an answer |
 //! | `reaper` | deletes what dropped futures and lost answers leave behind |
 //! | [`Error`] | what an application sees when something does not work |
 //! | [`limits`] | every bound, by name and with its unit |
 
+pub mod barrier;
 pub mod contender;
 pub mod identity;
 pub mod leader;
@@ -38,6 +41,7 @@ pub mod lock;
 pub mod rw_lock;
 pub mod sequence;
 
+mod asking;
 mod dialect;
 mod error;
 mod fence;
@@ -46,6 +50,7 @@ mod loss;
 mod participants;
 mod reaper;
 
+pub use barrier::{Barrier, BarrierTicket, DoubleBarrier};
 pub use contender::Parents;
 pub use dialect::Dialect;
 pub use error::Error;
