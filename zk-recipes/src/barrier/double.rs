@@ -280,7 +280,10 @@ impl DoubleBarrier {
         let create = self.create(&own, session);
         let look = client.exists(ready.as_str()).watch().in_session(session).send();
         let list = client.get_children(self.path()).in_session(session).send();
-        let Some(czxid) = self.created(create.await, &own, session).await? else {
+        let created = create.await;
+        // What was read beside a create that had to be repeated may be older than our node.
+        let in_order = created.is_ok();
+        let Some(czxid) = self.created(created, &own, session).await? else {
             pending.forget();
             return Ok(Attempt::Again);
         };
@@ -291,7 +294,7 @@ impl DoubleBarrier {
         pending.forget();
         let held = Held::new(holding);
         let mut lost = Box::pin(held.lost());
-        let mut seen = Some((look.await, list.await.map(|list| list.names)));
+        let mut seen = if in_order { Some((look.await, list.await.map(|list| list.names))) } else { None };
         loop {
             let (look, names) = match seen.take() {
                 Some(seen) => seen,
