@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::actor::Phase;
+use super::changes;
 use super::conditions::Conditions;
 use super::faults::{self, Fault};
 use super::history::{History, Who};
@@ -265,8 +266,9 @@ impl<R: Recipe> Conductor<R> {
 
     fn history(&mut self, healed: Duration, tree: BTreeMap<String, Vec<u8>>) -> History<R::Event> {
         let entries = mem::take(&mut *self.cast.entries.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut history =
-            History { entries, killed: self.killed.clone(), still: self.still.clone(), healed, tree };
+        let changes = changes::of_log(&self.cast.stage.lock().k.history.log, ROOT);
+        let (killed, still) = (self.killed.clone(), self.still.clone());
+        let mut history = History { entries, killed, still, healed, tree, changes };
         // Within a beat each process has noted what it did before the next one had its turn.
         history.entries.sort_by_key(|entry| entry.at);
         history

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use super::changes::Change;
+
 /// One process: its place, and how many were there before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Who {
@@ -43,6 +45,8 @@ pub struct History<E> {
     pub healed: Duration,
     /// The nodes below [`ROOT`](super::recipe::ROOT) and their data, when everybody had done what they had to.
     pub tree: BTreeMap<String, Vec<u8>>,
+    /// Which of them came and went.
+    pub changes: Vec<Change>,
 }
 
 /// How long after it goes on a process that stood still has had its next turn.

@@ -31,12 +31,13 @@
 //! | `stage` | everything outside of the processes: events, network, server |
 //! | `faults` | what goes wrong, and when |
 //! | [`actor`] | what a workload has in hand |
-//! | [`history`], [`recipe`] | what was noted; what a workload and its oracle consist of |
+//! | [`history`], [`changes`], [`recipe`] | what was noted; what came and went by the log; what a workload and its oracle consist of |
 //! | [`outcome`] | how a rehearsal ended |
 //! | [`oracle`] | rules that several recipes share |
 //! | [`recipes`] | a workload and an oracle for each recipe |
 
 pub mod actor;
+pub mod changes;
 pub mod conditions;
 pub mod history;
 pub mod oracle;

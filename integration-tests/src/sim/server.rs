@@ -26,7 +26,7 @@ use super::recovery::{mirror, recover_checked};
 use super::world::Event;
 
 /// The calendar at the start of every simulation, in milliseconds.
-const WALL_START_MS: i64 = 1_700_000_000_000;
+pub(crate) const WALL_START_MS: i64 = 1_700_000_000_000;
 /// Wait before a start that the disk refused is tried again.
 const RESTART_AFTER: Duration = Duration::from_millis(300);
 /// Snapshots that purging leaves.

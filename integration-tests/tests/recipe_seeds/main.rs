@@ -10,7 +10,7 @@ mod planted;
 mod sweep;
 
 use integration_tests::rehearsal::recipes::{
-    DurableLockRecipe, ElectionRecipe, LatchRecipe, LockRecipe, RwLockRecipe,
+    DoubleBarrierRecipe, DurableLockRecipe, ElectionRecipe, LatchRecipe, LockRecipe, RwLockRecipe,
 };
 use integration_tests::rehearsal::{Conditions, rehearse};
 use sweep::every_seed;
@@ -38,6 +38,11 @@ fn election() {
 #[test]
 fn rw_lock() {
     every_seed::<RwLockRecipe>(&["grants", "lost", "writers", "readers together"]);
+}
+
+#[test]
+fn double_barrier() {
+    every_seed::<DoubleBarrierRecipe>(&["entered", "left"]);
 }
 
 #[test]
