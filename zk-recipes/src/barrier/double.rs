@@ -55,7 +55,8 @@ use crate::sequence::Sequence;
 /// Nobody enters before as many as the barrier asks for stand in it, and nobody has left before all want to. A
 /// `ready` that crashed participants have left behind lets nobody in: it is older than everybody there, and is
 /// removed. (Stock Curator and Kazoo take it for an open round.) Who comes while a round goes on, one too many or
-/// started again, is let in to it, as Curator does. A participant whose session has not expired yet counts, whether
+/// started again, is let in to it, as Curator does; it is waited for by those who begin to leave after that, and
+/// leaves without waiting when the round was closed meanwhile. A participant whose session has not expired yet counts, whether
 /// its process lives or not.
 ///
 /// # Loss
@@ -327,7 +328,7 @@ impl DoubleBarrier {
                 Entering::Weigh => {
                     let age = stat.map_or(Zxid(0), |stat| stat.czxid);
                     if goes_on(age, &self.ages(&names).await?) {
-                        return Ok(Attempt::Entered(self.ticket(held, name)));
+                        return Ok(Attempt::Entered(self.ticket(held, name).come_late(age)));
                     }
                     self.clear(&ready).await?;
                 }
