@@ -12,7 +12,7 @@ use zk_client::Zxid;
 use zk_recipes::{BarrierTicket, Dialect, DoubleBarrier, Error, Released};
 
 use crate::rehearsal::actor::Actor;
-use crate::rehearsal::history::History;
+use crate::rehearsal::history::{Entry, History};
 use crate::rehearsal::recipe::Recipe;
 use crate::sim::Draw;
 
@@ -95,7 +95,7 @@ impl Recipe for DoubleBarrierRecipe {
     fn judge(&self, history: &History<Step>) -> Result<(), String> {
         let opened = self.opened(history)?;
         nobody_enters_early(history, &opened)?;
-        nobody_leaves_early(history)
+        nobody_leaves_early(history, &opened)
     }
 
     fn count(&self, history: &History<Step>) -> Vec<(&'static str, u64)> {
@@ -196,8 +196,17 @@ fn nobody_enters_early(history: &History<Step>, rounds: &[Round]) -> Result<(), 
     Ok(())
 }
 
-/// Nobody has left with the others while one of them is inside, has a node, and does not want to leave.
-fn nobody_leaves_early(history: &History<Step>) -> Result<(), String> {
+/// The node of one who has entered, if it was there before the round was opened.
+fn in_time<'a>(entry: &'a Entry<Step>, rounds: &[Round]) -> Option<&'a str> {
+    let Step::Entered(node, czxid) = &entry.event else { return None };
+    let opened = rounds.iter().any(|round| round.at <= entry.at && round.zxid > *czxid);
+    opened.then_some(node.as_str())
+}
+
+/// Nobody has left with the others while one of them is inside, has a node, and does not want to leave. Who came late
+/// to a round is waited for by those who know of it, and does not count here.
+fn nobody_leaves_early(history: &History<Step>, rounds: &[Round]) -> Result<(), String> {
+    let in_time: BTreeSet<&str> = history.entries.iter().filter_map(|entry| in_time(entry, rounds)).collect();
     let mut inside: BTreeMap<&str, Duration> = BTreeMap::new();
     let mut leaves: BTreeMap<&str, Duration> = BTreeMap::new();
     for entry in &history.entries {
@@ -213,7 +222,10 @@ fn nobody_leaves_early(history: &History<Step>) -> Result<(), String> {
                     let changes = history.changes.iter().filter(|c| c.path == other && c.at < entry.at);
                     changes.last().is_some_and(|change| change.made)
                 };
-                let left = inside.iter().find(|(other, entered)| **entered < since && there(other));
+                let waits = |(other, entered): &(&&str, &Duration)| {
+                    **entered < since && in_time.contains(**other) && there(other)
+                };
+                let left = inside.iter().find(waits).filter(|_| in_time.contains(node.as_str()));
                 if let Some((other, _)) = left {
                     let (who, at) = (entry.who, entry.at);
                     return Err(format!("{who} has left as {node} at {at:?}, and {other} is still inside"));
