@@ -20,6 +20,7 @@
 //! | [`LeaderLatch`], [`LeaderSelector`], [`Election`], [`leader`] | one leader at a time, and others in reserve |
 //! | [`RwLock`], [`rw_lock`] | many to read, or one to write |
 //! | [`Barrier`], [`DoubleBarrier`], [`barrier`] | everybody held back; beginning and ending together |
+//! | [`SharedValue`], [`SharedCount`], [`AtomicI64`], [`counter`] | values and numbers that processes share |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
 //! | [`Participant`] | who holds and who waits |
@@ -34,6 +35,7 @@
 
 pub mod barrier;
 pub mod contender;
+pub mod counter;
 pub mod identity;
 pub mod leader;
 pub mod limits;
@@ -52,6 +54,7 @@ mod reaper;
 
 pub use barrier::{Barrier, BarrierTicket, DoubleBarrier};
 pub use contender::Parents;
+pub use counter::{AtomicI32, AtomicI64, AtomicValue, SharedCount, SharedValue};
 pub use dialect::Dialect;
 pub use error::Error;
 pub use fence::{FencedTransaction, FencingToken};
