@@ -19,6 +19,8 @@
 //! | [`Lock`], [`lock`] | one holder at a time |
 //! | [`LeaderLatch`], [`LeaderSelector`], [`Election`], [`leader`] | one leader at a time, and others in reserve |
 //! | [`RwLock`], [`rw_lock`] | many to read, or one to write |
+//! | [`MultiLock`], [`mod@multi_lock`] | several locks as one: all or none |
+//! | [`NonBlockingLease`], [`MultiNonBlockingLease`], [`mod@lease`] | a right until a time of day, as Kazoo's |
 //! | [`Barrier`], [`DoubleBarrier`], [`barrier`] | everybody held back; beginning and ending together |
 //! | [`SharedValue`], [`SharedCount`], [`AtomicI64`], [`counter`] | values and numbers that processes share |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
@@ -38,8 +40,10 @@ pub mod contender;
 pub mod counter;
 pub mod identity;
 pub mod leader;
+pub mod lease;
 pub mod limits;
 pub mod lock;
+pub mod multi_lock;
 pub mod rw_lock;
 pub mod sequence;
 
@@ -64,7 +68,9 @@ pub use leader::{
     LeaderSelectorBuilder, LeaderSelectorListener, LeaderState, LeaderStatus, Leadership, Outcome,
     RunningLatch, RunningSelector, SelectorState,
 };
+pub use lease::{Lease, LeaseHolder, MultiNonBlockingLease, NonBlockingLease, NonBlockingLeaseBuilder};
 pub use lock::{Lock, LockBuilder, LockGuard, LockTicket};
 pub use loss::{LockState, LossPolicy, LossReason};
+pub use multi_lock::{MultiGuard, MultiLock, MultiLockBuilder};
 pub use participants::Participant;
 pub use rw_lock::{ReadGuard, RwLock, RwLockBuilder, WriteGuard};

@@ -35,6 +35,9 @@ pub const CHILDREN_WARN: usize = 10_000;
 /// Nodes that are read at once when the participants of a line are listed.
 pub const PARTICIPANTS_AT_ONCE: usize = 256;
 
+/// Members of one multi lock. Their nodes are deleted by one request, which must fit in a frame.
+pub const MULTI_LOCK_MEMBERS_MAX: usize = 1_000;
+
 /// Tries of an optimistic change before it gives up, or is promoted to a lock.
 pub const OPTIMISTIC_TRIES: u32 = 20;
 

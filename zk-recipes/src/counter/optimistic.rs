@@ -229,7 +229,7 @@ impl Optimistic {
     /// The marker has done its work.
     fn forget(&self, marker: Option<String>) {
         if let (Some(marker), Ok(runtime)) = (marker, Handle::try_current()) {
-            let leftover = Leftover::Named { paths: vec![marker], session: None };
+            let leftover = Leftover::Named { paths: vec![marker], session: None, version: None };
             let reaper: Arc<Reaper> = Reaper::of(&self.client);
             reaper.adopt(&runtime, leftover, UnderWay::Nothing);
         }
