@@ -37,13 +37,17 @@ pub(crate) enum Deletion {
 }
 
 impl Deletion {
+    /// The deletion of what is known by name.
+    pub(crate) fn of(client: &Client, leftover: &Leftover) -> Option<Self> {
+        match leftover {
+            Leftover::Named { paths, session } => Some(Self::send(client, paths, *session, None)),
+            Leftover::Claimed { paths, version } => Some(Self::send(client, paths, None, Some(*version))),
+            Leftover::Unnamed { .. } => None,
+        }
+    }
+
     /// Takes its place in the session's order now. With a `version`, nothing is deleted unless the first has it.
-    pub(crate) fn send(
-        client: &Client,
-        paths: &[String],
-        session: Option<SessionId>,
-        version: Option<i32>,
-    ) -> Self {
+    fn send(client: &Client, paths: &[String], session: Option<SessionId>, version: Option<i32>) -> Self {
         if let [path] = paths {
             let delete = client.delete(path.as_str()).version(version.unwrap_or(-1));
             return Self::One(match session {
@@ -118,9 +122,10 @@ impl Reaper {
     pub(crate) fn adopt(self: &Arc<Self>, runtime: &Handle, leftover: Leftover, under_way: UnderWay) {
         // A deletion takes its place in the session's order now, before whatever the caller does next.
         let under_way = match (&leftover, under_way) {
-            (Leftover::Named { paths, session, version }, UnderWay::Nothing) => {
-                UnderWay::Delete(Deletion::send(&self.client, paths, *session, *version))
-            }
+            (leftover, UnderWay::Nothing) => match Deletion::of(&self.client, leftover) {
+                Some(deletion) => UnderWay::Delete(deletion),
+                None => UnderWay::Nothing,
+            },
             (_, under_way) => under_way,
         };
         let mut state = self.lock();
@@ -171,7 +176,9 @@ impl Reaper {
 
 /// What is made together is deleted together: the first stands for all.
 fn key(leftover: &Leftover) -> &str {
-    let (Leftover::Named { paths: all, .. } | Leftover::Unnamed { prefixes: all, .. }) = leftover;
+    let (Leftover::Named { paths: all, .. }
+    | Leftover::Claimed { paths: all, .. }
+    | Leftover::Unnamed { prefixes: all, .. }) = leftover;
     all.first().map_or("", String::as_str)
 }
 
@@ -221,7 +228,8 @@ async fn reap(client: Client, job: Job) -> String {
     let key = key(&job.leftover).to_owned();
     let mut pause = REAPER_PAUSE_MIN;
     let (mut names, prefixes, session, mut version) = match job.leftover {
-        Leftover::Named { paths, session, version } => (Some(paths), Vec::new(), session, version),
+        Leftover::Named { paths, session } => (Some(paths), Vec::new(), session, None),
+        Leftover::Claimed { paths, version } => (Some(paths), Vec::new(), None, Some(version)),
         Leftover::Unnamed { prefixes, session } => (None, prefixes, session, None),
     };
     let mut delete = None;

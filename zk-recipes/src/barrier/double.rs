@@ -509,8 +509,7 @@ struct PendingNode<'a> {
 
 impl<'a> PendingNode<'a> {
     fn new(reaper: &'a Arc<Reaper>, runtime: &'a Handle, path: &str, session: SessionId) -> Self {
-        let leftover =
-            Leftover::Named { paths: vec![path.to_owned()], session: Some(session), version: None };
+        let leftover = Leftover::Named { paths: vec![path.to_owned()], session: Some(session) };
         Self { reaper, runtime, leftover: Some(leftover) }
     }
 

@@ -206,7 +206,7 @@ impl Core {
             }
             Some(_) => {
                 // They were made together, and somebody has deleted one: the rest is no place in line.
-                out.push(Output::Leave(Leftover::Named { paths, session: self.pinned(), version: None }));
+                out.push(Output::Leave(Leftover::Named { paths, session: self.pinned() }));
                 self.enter(out);
             }
             None => self.enter(out),
@@ -398,8 +398,10 @@ impl Core {
 
     /// Nodes of ours, to be given up.
     pub(super) fn named(&self, own: Own) -> Leftover {
-        let version = self.options.durable.map(|_| own.version);
-        Leftover::Named { paths: own.paths, session: self.pinned(), version }
+        match self.options.durable {
+            Some(_) => Leftover::Claimed { paths: own.paths, version: own.version },
+            None => Leftover::Named { paths: own.paths, session: self.pinned() },
+        }
     }
 
     /// Hands over whatever of ours is, or may be, at the server.
@@ -421,7 +423,7 @@ impl Core {
             // The session that created it is over, and the node is not.
             Stage::Outside => session.is_none(),
             Stage::Verifying { paths, .. } | Stage::Claiming { paths, .. } => {
-                out.push(Output::Leave(Leftover::Named { paths: paths.clone(), session, version: None }));
+                out.push(Output::Leave(Leftover::Named { paths: paths.clone(), session }));
                 false
             }
             _ => false,

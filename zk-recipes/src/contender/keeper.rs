@@ -144,7 +144,7 @@ impl Holding {
             for output in outputs {
                 let shared = Arc::clone(&holding.shared);
                 match output {
-                    Output::Leave(Leftover::Named { paths, session: Some(session), .. }) => {
+                    Output::Leave(Leftover::Named { paths, session: Some(session) }) => {
                         together.entry(session).or_insert_with(|| (shared, Vec::new())).1.extend(paths);
                     }
                     Output::Leave(leftover) => deleting.push(Deleting::start(&shared, leftover)),
@@ -153,7 +153,7 @@ impl Holding {
             }
         }
         deleting.extend(together.into_iter().map(|(session, (shared, paths))| {
-            Deleting::start(&shared, Leftover::Named { paths, session: Some(session), version: None })
+            Deleting::start(&shared, Leftover::Named { paths, session: Some(session) })
         }));
         deleting
     }
@@ -388,13 +388,8 @@ pub(crate) struct Deleting {
 
 impl Deleting {
     fn start(shared: &Arc<Shared>, leftover: Leftover) -> Self {
-        let under_way = match &leftover {
-            Leftover::Named { paths, session, version } => {
-                let deletion = Deletion::send(&shared.context.client, paths, *session, *version);
-                Some((leftover, deletion))
-            }
-            Leftover::Unnamed { .. } => None,
-        };
+        let deletion = Deletion::of(&shared.context.client, &leftover);
+        let under_way = deletion.map(|deletion| (leftover, deletion));
         Self { shared: Arc::clone(shared), under_way }
     }
 

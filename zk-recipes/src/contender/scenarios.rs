@@ -168,7 +168,7 @@ impl Bench {
 }
 
 fn named(path: &str) -> Output {
-    Output::Leave(Leftover::Named { paths: vec![path.into()], session: Some(S1), version: None })
+    Output::Leave(Leftover::Named { paths: vec![path.into()], session: Some(S1) })
 }
 
 fn unnamed() -> Output {

@@ -104,7 +104,7 @@ impl Optimistic {
             match outcome {
                 Try::Written => return Ok((true, tries)),
                 Try::Unwanted => return Ok((false, tries)),
-                Try::Conflict => tokio::time::sleep(pause(nth)).await,
+                Try::Conflict => tokio::time::sleep(pause(nth, self.client.random_bits())).await,
             }
         }
         let conflict = |tries: Tries| Error::Conflict {
@@ -118,7 +118,9 @@ impl Optimistic {
         for nth in 0..self.tries.max(1) {
             tries.promoted += 1;
             match self.once(&mut decide).await {
-                Ok(Try::Conflict) if guard.is_held() => tokio::time::sleep(pause(nth)).await,
+                Ok(Try::Conflict) if guard.is_held() => {
+                    tokio::time::sleep(pause(nth, self.client.random_bits())).await
+                }
                 Ok(Try::Conflict) => break,
                 Ok(done) => {
                     outcome = Ok(matches!(done, Try::Written));
@@ -147,8 +149,9 @@ impl Optimistic {
         let found = self.read().await?;
         let Some(data) = decide(found.as_ref().map(|node| &node.data[..]))? else { return Ok(Try::Unwanted) };
         let version = found.map(|node| node.stat.version);
-        let marker =
-            self.exact.then(|| path::join(&self.path, &format!("op-{}", Uuid::from_random(rand::random()))));
+        let marker = self
+            .exact
+            .then(|| path::join(&self.path, &format!("op-{}", Uuid::from_random(self.client.random_bits()))));
         loop {
             let error = match self.write(&data, version, marker.as_deref()).await {
                 Ok(()) => {
@@ -229,7 +232,7 @@ impl Optimistic {
     /// The marker has done its work.
     fn forget(&self, marker: Option<String>) {
         if let (Some(marker), Ok(runtime)) = (marker, Handle::try_current()) {
-            let leftover = Leftover::Named { paths: vec![marker], session: None, version: None };
+            let leftover = Leftover::Named { paths: vec![marker], session: None };
             let reaper: Arc<Reaper> = Reaper::of(&self.client);
             reaper.adopt(&runtime, leftover, UnderWay::Nothing);
         }
@@ -261,9 +264,9 @@ impl Optimistic {
 }
 
 /// Somebody was faster, and all who were not try again: not at one moment.
-fn pause(nth: u32) -> Duration {
+fn pause(nth: u32, bits: u128) -> Duration {
     let longest = OPTIMISTIC_PAUSE * 2u32.pow(nth.min(OPTIMISTIC_PAUSE_DOUBLINGS_MAX));
-    longest.mul_f64(rand::random::<f64>())
+    Duration::from_micros(u64::try_from(bits % (longest.as_micros() + 1)).unwrap_or(0))
 }
 
 /// The value of a change that was asked for, with what it took.

@@ -590,7 +590,8 @@ impl Peer {
 
     fn leave(&mut self, now: Duration, leftover: Leftover) {
         let (session, frame) = match leftover {
-            Leftover::Named { paths, session, .. } => (session, Frame::Delete(paths)),
+            Leftover::Named { paths, session } => (session, Frame::Delete(paths)),
+            Leftover::Claimed { paths, .. } => (None, Frame::Delete(paths)),
             Leftover::Unnamed { prefixes, session } => (session, Frame::FindAndDelete(prefixes)),
         };
         if self.session == session {

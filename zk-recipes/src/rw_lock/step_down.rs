@@ -27,7 +27,7 @@ struct Made<'a> {
 impl Drop for Made<'_> {
     fn drop(&mut self) {
         if let Some(Grant { paths, session, .. }) = self.grant.take().filter(|_| self.sent) {
-            let leftover = Leftover::Named { paths, session: Some(session), version: None };
+            let leftover = Leftover::Named { paths, session: Some(session) };
             self.context.reaper.adopt(&self.runtime, leftover, UnderWay::Nothing);
         }
     }

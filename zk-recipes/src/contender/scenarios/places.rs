@@ -30,7 +30,7 @@ fn two_nodes_stand_where_the_first_does_and_both_are_watched() {
     let out = bench.listed(&[&own(1, 5), &kazoo(1, 6)]);
     assert_eq!(grant_of(&out).unwrap().paths, [own(1, 5), kazoo(1, 6)]);
     assert_eq!(bench.asked(), ["own", "own"]);
-    let left = Leftover::Named { paths: vec![own(1, 5), kazoo(1, 6)], session: Some(S1), version: None };
+    let left = Leftover::Named { paths: vec![own(1, 5), kazoo(1, 6)], session: Some(S1) };
     assert_eq!(bench.input(Input::Cancel).last(), Some(&Output::Leave(left)), "deleted together");
 }
 
@@ -45,7 +45,7 @@ fn one_of_two_nodes_is_no_place() {
     bench.sent.remove(0);
     bench.answer("sync", Answer::Synced(Ok(())));
     let out = bench.listed(&[&kazoo(1, 6)]);
-    let left = Leftover::Named { paths: vec![kazoo(1, 6)], session: Some(S1), version: None };
+    let left = Leftover::Named { paths: vec![kazoo(1, 6)], session: Some(S1) };
     assert_eq!(out, [Output::Leave(left)]);
     assert_eq!(bench.asked(), ["create", "list"]);
 }
@@ -65,7 +65,7 @@ fn a_holder_by_two_nodes_loses_with_either_and_gives_the_other_up() {
         assert_eq!(*path, gone);
         let out = bench.seen("own", Err(Refusal::NoNode));
         assert_eq!(bench.lost(), Some(LossReason::NodeDeleted));
-        let left = Leftover::Named { paths: vec![rest], session: Some(S1), version: None };
+        let left = Leftover::Named { paths: vec![rest], session: Some(S1) };
         assert_eq!(out.last(), Some(&Output::Leave(left)));
     }
 }
@@ -169,7 +169,7 @@ fn a_durable_place_is_named_after_its_owner_and_not_lost_by_clock_or_session() {
     assert_eq!(bench.asked(), ["own"]);
     bench.looked(SessionId::NONE, 1);
     assert_eq!(bench.core.hold(), Some(HoldState::Held));
-    let left = Leftover::Named { paths: vec![own(1, 5)], session: None, version: Some(1) };
+    let left = Leftover::Claimed { paths: vec![own(1, 5)], version: 1 };
     assert_eq!(bench.input(Input::Cancel).last(), Some(&Output::Leave(left)), "in whatever session");
 }
 
