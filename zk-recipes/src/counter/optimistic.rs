@@ -152,23 +152,20 @@ impl Optimistic {
         let marker = self
             .exact
             .then(|| path::join(&self.path, &format!("op-{}", Uuid::from_random(self.client.random_bits()))));
+        let mut mark = Mark { of: self, marker, there: false };
         loop {
-            let error = match self.write(&data, version, marker.as_deref()).await {
-                Ok(()) => {
-                    self.forget(marker);
-                    return Ok(Try::Written);
-                }
+            mark.there = true;
+            let error = match self.write(&data, version, mark.marker.as_deref()).await {
+                Ok(()) => return Ok(Try::Written),
                 Err(error) => error,
             };
             if error.outcome_unknown() {
-                match self.fate(version, marker.as_deref(), error).await? {
-                    Fate::Done => {
-                        self.forget(marker);
-                        return Ok(Try::Written);
-                    }
+                match self.fate(version, mark.marker.as_deref(), error).await? {
+                    Fate::Done => return Ok(Try::Written),
                     Fate::NotDone => continue,
                 }
             }
+            mark.there = false;
             match error.code() {
                 Some(ErrorCode::BadVersion | ErrorCode::NodeExists) => return Ok(Try::Conflict),
                 Some(ErrorCode::NoNode) if version.is_some() => return Ok(Try::Conflict),
@@ -259,6 +256,21 @@ impl Optimistic {
             Ok(_) => Ok(()),
             Err(error) if error.is_node_exists() => Ok(()),
             Err(error) => Err(explain(&self.path, error)),
+        }
+    }
+}
+
+/// A marker on its way: wherever its change ends or is dropped, it is deleted if it may be there.
+struct Mark<'a> {
+    of: &'a Optimistic,
+    marker: Option<String>,
+    there: bool,
+}
+
+impl Drop for Mark<'_> {
+    fn drop(&mut self) {
+        if self.there {
+            self.of.forget(self.marker.take());
         }
     }
 }
