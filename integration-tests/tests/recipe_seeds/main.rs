@@ -10,7 +10,8 @@ mod planted;
 mod sweep;
 
 use integration_tests::rehearsal::recipes::{
-    DoubleBarrierRecipe, DurableLockRecipe, ElectionRecipe, LatchRecipe, LockRecipe, RwLockRecipe,
+    BarrierRecipe, CounterRecipe, DoubleBarrierRecipe, DurableLockRecipe, ElectionRecipe, LatchRecipe,
+    LockRecipe, MultiLockRecipe, RwLockRecipe, SemaphoreRecipe,
 };
 use integration_tests::rehearsal::{Conditions, rehearse};
 use sweep::every_seed;
@@ -43,6 +44,26 @@ fn rw_lock() {
 #[test]
 fn double_barrier() {
     every_seed::<DoubleBarrierRecipe>(&["entered", "left"]);
+}
+
+#[test]
+fn semaphore() {
+    every_seed::<SemaphoreRecipe>(&["grants", "lost"]);
+}
+
+#[test]
+fn multi_lock() {
+    every_seed::<MultiLockRecipe>(&["grants", "lost"]);
+}
+
+#[test]
+fn barrier() {
+    every_seed::<BarrierRecipe>(&["set", "removed", "passed"]);
+}
+
+#[test]
+fn counter() {
+    every_seed::<CounterRecipe>(&["counted", "unknown"]);
 }
 
 #[test]

@@ -9,19 +9,37 @@ use crate::rehearsal::history::{History, TURN};
 /// # Errors
 /// The first two that did, or the first token that did not rise.
 pub fn check(history: &History<Claim>, conflict: impl Fn(&Span, &Span) -> bool) -> Result<(), String> {
+    never_together(history, &conflict)?;
     let spans = spans(history);
-    for (at, after) in spans.iter().enumerate() {
-        for before in spans.iter().take(at).filter(|before| conflict(before, after)) {
-            if before.until >= after.from {
-                return Err(format!("two hold at once: {}, and {}", before.shown(), after.shown()));
-            }
-            if before.token >= after.token {
-                return Err(format!("tokens do not rise: {}, then {}", before.shown(), after.shown()));
-            }
-            told_in_time(history, before, after)?;
+    for (before, after) in pairs(&spans).filter(|(before, after)| conflict(before, after)) {
+        if before.token >= after.token {
+            return Err(format!("tokens do not rise: {}, then {}", before.shown(), after.shown()));
         }
     }
     Ok(())
+}
+
+/// As [`check`], whatever the tokens are.
+///
+/// # Errors
+/// The first two that held at once, or the first whose holder was not told in time.
+pub fn never_together(
+    history: &History<Claim>,
+    conflict: impl Fn(&Span, &Span) -> bool,
+) -> Result<(), String> {
+    let spans = spans(history);
+    for (before, after) in pairs(&spans).filter(|(before, after)| conflict(before, after)) {
+        if before.until >= after.from {
+            return Err(format!("two hold at once: {}, and {}", before.shown(), after.shown()));
+        }
+        told_in_time(history, before, after)?;
+    }
+    Ok(())
+}
+
+/// Each claim with each that was granted after it.
+fn pairs(spans: &[Span]) -> impl Iterator<Item = (&Span, &Span)> {
+    spans.iter().enumerate().flat_map(|(at, after)| spans.iter().take(at).map(move |before| (before, after)))
 }
 
 /// Whoever has not given it up knows that it is lost before somebody else is let in: unless it was killed, or stood
