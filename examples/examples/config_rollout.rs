@@ -143,9 +143,9 @@ async fn roll_out(zk: &Client, hosts: &str, narrator: Narrator) -> Result<(), Fa
         let (first, second) = (SETTINGS.map(|name| format!("{ROOT}/settings/{name}"))).into();
         let text = format!("edition {number}");
         // One after the other: the lock is what makes it one change. Each is refused if we are not the writer.
-        writing.transaction()?.set(first, text.as_str()).commit().await?;
+        writing.transaction()?.set(first, text.clone()).commit().await?;
         tokio::time::sleep(Duration::from_millis(10)).await;
-        writing.transaction()?.set(second, text.as_str()).commit().await?;
+        writing.transaction()?.set(second, text.clone()).commit().await?;
         narrator.say(format_args!("{text} is written, under token {}", writing.fencing_token()));
         let reading = writing.downgrade().await?;
         let verified = edition(zk).await?;

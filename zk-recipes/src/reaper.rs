@@ -40,14 +40,19 @@ impl Deletion {
     /// The deletion of what is known by name.
     pub(crate) fn of(client: &Client, leftover: &Leftover) -> Option<Self> {
         match leftover {
-            Leftover::Named { paths, session } => Some(Self::send(client, paths, *session, None)),
-            Leftover::Claimed { paths, version } => Some(Self::send(client, paths, None, Some(*version))),
-            Leftover::Unnamed { .. } => None,
+            Leftover::Named { paths, session } => Some(Self::send(client, paths, *session)),
+            Leftover::Claimed { paths, version } => Some(Self::send_if(client, paths, None, Some(*version))),
+            Leftover::Unnamed { .. } | Leftover::Marked { .. } => None,
         }
     }
 
-    /// Takes its place in the session's order now. With a `version`, nothing is deleted unless the first has it.
-    fn send(client: &Client, paths: &[String], session: Option<SessionId>, version: Option<i32>) -> Self {
+    /// Takes its place in the session's order now.
+    pub(crate) fn send(client: &Client, paths: &[String], session: Option<SessionId>) -> Self {
+        Self::send_if(client, paths, session, None)
+    }
+
+    /// As [`Deletion::send`]. With a `version`, nothing is deleted unless the first has it.
+    fn send_if(client: &Client, paths: &[String], session: Option<SessionId>, version: Option<i32>) -> Self {
         if let [path] = paths {
             let delete = client.delete(path.as_str()).version(version.unwrap_or(-1));
             return Self::One(match session {
@@ -176,10 +181,13 @@ impl Reaper {
 
 /// What is made together is deleted together: the first stands for all.
 fn key(leftover: &Leftover) -> &str {
-    let (Leftover::Named { paths: all, .. }
-    | Leftover::Claimed { paths: all, .. }
-    | Leftover::Unnamed { prefixes: all, .. }) = leftover;
-    all.first().map_or("", String::as_str)
+    match leftover {
+        Leftover::Named { paths: all, .. }
+        | Leftover::Claimed { paths: all, .. }
+        | Leftover::Unnamed { prefixes: all, .. } => all.first().map_or("", String::as_str),
+        // The name may be taken again while the last node of that name is still on its way out.
+        Leftover::Marked { mark, .. } => mark,
+    }
 }
 
 /// The task.
@@ -231,6 +239,10 @@ async fn reap(client: Client, job: Job) -> String {
         Leftover::Named { paths, session } => (Some(paths), Vec::new(), session, None),
         Leftover::Claimed { paths, version } => (Some(paths), Vec::new(), None, Some(version)),
         Leftover::Unnamed { prefixes, session } => (None, prefixes, session, None),
+        Leftover::Marked { path, mark, session } => {
+            reap_marked(&client, &path, &mark, session, job.under_way).await;
+            return key;
+        }
     };
     let mut delete = None;
     match job.under_way {
@@ -246,7 +258,7 @@ async fn reap(client: Client, job: Job) -> String {
         let outcome = match &mut names {
             Some(paths) if paths.is_empty() => return key,
             Some(paths) => {
-                let again = || Deletion::send(&client, paths, session, version);
+                let again = || Deletion::send_if(&client, paths, session, version);
                 let mut deletion = delete.take().unwrap_or_else(again);
                 let deleted = deletion.done().await.map(|()| None);
                 match (deleted, version, paths.first()) {
@@ -284,6 +296,45 @@ async fn reap(client: Client, job: Job) -> String {
             }
         }
     }
+}
+
+/// Deletes a node whose name others use too: only while it is seen to be ours. The first try, if it is under way,
+/// was sent by who knew that.
+async fn reap_marked(client: &Client, path: &str, mark: &str, session: SessionId, under_way: UnderWay) {
+    let mut pause = REAPER_PAUSE_MIN;
+    let mut first = match under_way {
+        UnderWay::Delete(deletion) => Some(deletion),
+        UnderWay::Create(_) | UnderWay::Nothing => None,
+    };
+    loop {
+        let outcome = match first.take() {
+            Some(mut deletion) => deletion.done().await,
+            None => delete_if_marked(client, path, mark, session).await,
+        };
+        match outcome {
+            Ok(()) => return,
+            // Written to since it was looked at, so it is looked at again.
+            Err(error) if error.is_bad_version() => {}
+            Err(error) if is_settled(&error, Some(session)) => return,
+            Err(_) => {
+                tokio::time::sleep(pause).await;
+                pause = next_pause(pause);
+            }
+        }
+    }
+}
+
+/// What an old connection still carries is refused after the sync, so what is ours then stays ours until we delete
+/// it.
+async fn delete_if_marked(client: &Client, path: &str, mark: &str, session: SessionId) -> Result<(), Error> {
+    let sync = client.sync(path).in_session(session).send();
+    let look = client.get(path).in_session(session).send();
+    sync.await?;
+    let node = look.await?;
+    if node.stat.ephemeral_owner != session || node.data != mark.as_bytes() {
+        return Ok(());
+    }
+    client.delete(path).version(node.stat.version).in_session(session).send().await
 }
 
 fn next_pause(pause: Duration) -> Duration {

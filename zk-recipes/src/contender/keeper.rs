@@ -134,28 +134,29 @@ impl Holding {
     }
 
     /// Gives several of one client up; their nodes are deleted together, by one request for each session that owns
-    /// some; durable ones each by itself. Those that were lost before have nothing to delete.
-    pub(crate) fn give_up_together(holdings: Vec<Self>) -> Vec<Deleting> {
+    /// some; durable ones each by itself. Those that were lost before have nothing to delete. They are to be dropped
+    /// after it, not before: what the deletion fires need not be taken off the server.
+    pub(crate) fn give_up_together(holdings: &[Self]) -> Vec<Deleting> {
         let mut together: BTreeMap<SessionId, (Arc<Shared>, Vec<String>)> = BTreeMap::new();
-        let mut deleting = Vec::new();
+        let mut alone = Vec::new();
         for holding in holdings {
-            let outputs = holding.shared.handle(Input::Cancel);
-            holding.shared.released();
-            for output in outputs {
+            holding.keeper.abort();
+            for output in holding.shared.handle(Input::Cancel) {
                 let shared = Arc::clone(&holding.shared);
                 match output {
                     Output::Leave(Leftover::Named { paths, session: Some(session) }) => {
                         together.entry(session).or_insert_with(|| (shared, Vec::new())).1.extend(paths);
                     }
-                    Output::Leave(leftover) => deleting.push(Deleting::start(&shared, leftover)),
+                    Output::Leave(leftover) => alone.push((shared, leftover)),
                     _ => {}
                 }
             }
         }
-        deleting.extend(together.into_iter().map(|(session, (shared, paths))| {
-            Deleting::start(&shared, Leftover::Named { paths, session: Some(session) })
-        }));
-        deleting
+        // Everybody who looks sees that it is over; then the deletion is sent.
+        holdings.iter().for_each(|holding| holding.shared.released());
+        let named = |(session, (shared, paths))| (shared, Leftover::Named { paths, session: Some(session) });
+        let all = together.into_iter().map(named).chain(alone);
+        all.map(|(shared, leftover)| Deleting::start(&shared, leftover)).collect()
     }
 
     /// Whether it goes on without its guard.

@@ -234,6 +234,7 @@ impl World {
                         Leftover::Named { paths, session } => (session, Wire::Delete(paths)),
                         Leftover::Claimed { paths, .. } => (None, Wire::Delete(paths)),
                         Leftover::Unnamed { prefixes, session } => (session, Wire::FindAndDelete(prefixes)),
+                        Leftover::Marked { .. } => continue,
                     };
                     if peer.session == session {
                         peer.to_server.push_back((self.now, wire));
