@@ -430,7 +430,7 @@ impl Peer {
             Leftover::Named { paths, session } => (session, Frame::Delete(paths)),
             Leftover::Claimed { paths, .. } => (None, Frame::Delete(paths)),
             Leftover::Unnamed { prefixes, session } => (session, Frame::FindAndDelete(prefixes)),
-            // Of queues alone.
+            // Nobody here shares a name.
             Leftover::Marked { .. } => return,
         };
         if self.session == session {

@@ -186,6 +186,7 @@ impl World {
                         Leftover::Named { paths, session } => (session, Wire::Delete(paths)),
                         Leftover::Claimed { paths, .. } => (None, Wire::Delete(paths)),
                         Leftover::Unnamed { prefixes, session } => (session, Wire::FindAndDelete(prefixes)),
+                        // Nobody here shares a name.
                         Leftover::Marked { .. } => continue,
                     };
                     if peer.session == session {
