@@ -21,6 +21,7 @@
 //! | [`Barrier`], [`DoubleBarrier`], [`barrier`] | everybody held back; beginning and ending together |
 //! | [`SharedValue`], [`SharedCount`], [`AtomicI64`], [`counter`] | values and numbers that processes share |
 //! | [`queue`] | what is put by one is taken by another |
+//! | [`Semaphore`], [`semaphore`] | so many holders at a time, of one permit or several |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
 //! | [`Participant`] | who holds and who waits |
@@ -41,6 +42,7 @@ pub mod leader;
 pub mod limits;
 pub mod lock;
 pub mod queue;
+pub mod semaphore;
 pub mod sequence;
 
 mod asking;
@@ -67,3 +69,4 @@ pub use leader::{
 pub use lock::{Lock, LockBuilder, LockGuard, LockTicket};
 pub use loss::{LockState, LossPolicy, LossReason};
 pub use participants::Participant;
+pub use semaphore::{Permit, Permits, Semaphore, SemaphoreBuilder};

@@ -53,7 +53,7 @@ impl Creation {
         Self::Together(all.in_session(session).commit_with_zxid())
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Made, Error>> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Made, Error>> {
         match self {
             Self::One(pending) => {
                 let made = |Created { path, stat, .. }| Made { paths: vec![path], czxid: stat.czxid };
@@ -200,13 +200,13 @@ fn settle<T>(result: Result<T, Error>, answer: fn(Result<T, Refusal>) -> Answer)
     }
 }
 
-fn seen(node: &Node) -> Seen {
+pub(crate) fn seen(node: &Node) -> Seen {
     let Stat { czxid, ephemeral_owner: owner, version, .. } = node.stat;
     Seen { czxid, owner, version, revoked: node.data == REVOKE }
 }
 
 /// What an error means to a contender.
-fn classify(error: &Error) -> Refusal {
+pub(crate) fn classify(error: &Error) -> Refusal {
     if error.kind() == ErrorKind::SessionExpired {
         return Refusal::SessionOver;
     }

@@ -40,9 +40,9 @@ pub use messages::{
     Prefix, Refusal, Request, RequestId, Seen,
 };
 
-pub(crate) use flight::Creation;
+pub(crate) use flight::{Creation, classify, seen};
 pub(crate) use keeper::{GivenUp, Holding};
-pub(crate) use shell::{Context, Entrant, NotGranted, stand_in_line};
+pub(crate) use shell::{Context, Entrant, NotGranted, final_reason, reason, stand_in_line};
 
 #[cfg(test)]
 mod model;

@@ -429,6 +429,8 @@ impl Peer {
         let (session, frame) = match leftover {
             Leftover::Named { paths, session } => (session, Frame::Delete(paths)),
             Leftover::Unnamed { prefixes, session } => (session, Frame::FindAndDelete(prefixes)),
+            // Nobody here shares a name.
+            Leftover::Marked { .. } => return,
         };
         if self.session == session {
             self.to_server.push_back((now, frame));
