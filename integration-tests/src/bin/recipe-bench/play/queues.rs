@@ -86,7 +86,7 @@ pub(super) async fn work(order: &Order) -> Result<(), Failure> {
         });
     }
     // The one who was the last; the others wait for more.
-    tasks.join_next().await.ok_or("no consumer")??;
+    tasks.join_next().await.ok_or("no consumer")???;
     meter.end(order.count, "")?;
     drop(tasks);
     close(clients).await;
