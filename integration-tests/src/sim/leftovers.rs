@@ -77,6 +77,8 @@ impl Leftovers {
                 let prefix = prefixes.into_iter().next().unwrap_or_default();
                 Job { session, prefix, name: None, step }
             }
+            // No lock leaves one.
+            Leftover::Marked { .. } => return,
         };
         self.jobs.push(job);
         self.look(k, client);
