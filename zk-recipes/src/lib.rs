@@ -24,6 +24,7 @@
 //! | [`Barrier`], [`DoubleBarrier`], [`barrier`] | everybody held back; beginning and ending together |
 //! | [`SharedValue`], [`SharedCount`], [`AtomicI64`], [`counter`] | values and numbers that processes share |
 //! | [`queue`] | what is put by one is taken by another |
+//! | [`Semaphore`], [`semaphore`] | so many holders at a time, of one permit or several |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
 //! | [`Participant`] | who holds and who waits |
@@ -47,6 +48,7 @@ pub mod lock;
 pub mod multi_lock;
 pub mod queue;
 pub mod rw_lock;
+pub mod semaphore;
 pub mod sequence;
 
 mod asking;
@@ -76,3 +78,4 @@ pub use loss::{LockState, LossPolicy, LossReason};
 pub use multi_lock::{MultiGuard, MultiLock, MultiLockBuilder};
 pub use participants::Participant;
 pub use rw_lock::{ReadGuard, RwLock, RwLockBuilder, WriteGuard};
+pub use semaphore::{Permit, Permits, Semaphore, SemaphoreBuilder};

@@ -58,3 +58,7 @@ pub const QUEUE_SHARD_THRESHOLD: usize = 10_000;
 
 /// Queues of a sharded one.
 pub const QUEUE_SHARDS_MAX: usize = 10;
+
+/// Permits of a semaphore that are acquired together: their leases are made in one transaction, which has to fit into
+/// a frame.
+pub const PERMITS_AT_ONCE_MAX: u32 = 1000;

@@ -429,7 +429,7 @@ impl Peer {
         let (session, frame) = match leftover {
             Leftover::Named { paths, session } => (session, Frame::Delete(paths)),
             Leftover::Unnamed { prefixes, session } => (session, Frame::FindAndDelete(prefixes)),
-            // Of queues alone.
+            // Nobody here shares a name.
             Leftover::Marked { .. } => return,
         };
         if self.session == session {

@@ -408,7 +408,7 @@ impl Shared {
         match self.codec {
             Codec::Raw => Ok(vec![data]),
             Codec::Frame => decode_items(data)
-                .map_err(|why| Error::Corrupted { path: item.to_owned(), detail: why.to_string() }),
+                .map_err(|why| Error::Corrupted { path: item.to_owned(), why: why.to_string() }),
         }
     }
 }
