@@ -77,7 +77,7 @@ impl Leftovers {
                 let prefix = prefixes.into_iter().next().unwrap_or_default();
                 Job { session, prefix, name: None, step }
             }
-            // No lock leaves one.
+            // Of queues alone, which have no place in this simulation.
             Leftover::Marked { .. } => return,
         };
         self.jobs.push(job);
