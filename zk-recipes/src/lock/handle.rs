@@ -46,8 +46,9 @@ use crate::held::Held;
 /// lowest number holds. The node's data is `host:pid` unless the builder says otherwise.
 ///
 /// Contenders are read in every dialect: Curator's, go-zk's and kezhuw's `-lock-<n>`, and Kazoo's
-/// `__lock__<n>`. So this lock waits for all of them. Curator, go-zk and kezhuw wait for it too; stock Kazoo does
-/// not, unless it is given `extra_lock_patterns=["-lock-"]`. Other children are ignored, with one warning each.
+/// `__lock__<n>`. So this lock waits for all of them. Who waits for it is the choice of its
+/// [dialect](LockBuilder::dialect): see [`Dialect`](crate::Dialect), whose `Both` makes everybody wait. Other
+/// children are ignored, with one warning each.
 ///
 /// # Cost
 /// Free: one round trip of two requests (create and list, sent back to back) and one read behind it that nobody
@@ -58,7 +59,7 @@ use crate::held::Held;
 /// First come, first served, and never more than one holder while clocks run at nearly the same rate: a guard
 /// counts itself out before the server can let the next one in (see [`LossPolicy`](crate::LossPolicy)). What must
 /// hold whatever clocks do, and however long a process stands still, needs fencing:
-/// [`LockGuard::transaction`] for what is in ZooKeeper, [`LockGuard::fencing_token`] for what is not.
+/// [`Held::transaction`] for what is in ZooKeeper, [`Held::fencing_token`] for what is not.
 ///
 /// # Loss
 /// | what happens | while waiting | while holding |
@@ -75,19 +76,29 @@ use crate::held::Held;
 /// background, so `tokio::time::timeout` and `select!` are as safe as [`Lock::acquire_within`]. Dropping a guard
 /// releases in the background.
 ///
-/// # Not re-entrant
+/// # Re-entry
 /// Tasks move between threads, so no thread can own a lock. A second acquire waits behind the first guard, in the
-/// same process as elsewhere; to share a holding, share the guard.
+/// same process as elsewhere. To hold it further down, pass the guard on, or another one of the same holding
+/// ([`LockGuard::reenter`]); or let the handle be the owner ([`LockBuilder::reentrant`]).
+///
+/// # Two phases, others, and owners that outlive their process
+/// [`Lock::enqueue`] takes a place in line, and its ticket waits for the lock. [`Lock::participants`] tells who
+/// holds and who waits, [`Lock::revoke`] asks one of them to give up ([`Held::revoked`] hears it, Curator's
+/// `Revoker` and `RevocationListener` work on the same nodes), [`Lock::evict`] and [`Lock::break_lock`] are an
+/// operator's last resort. A [durable](LockBuilder::durable) lock belongs to a named owner, through sessions and
+/// processes.
 ///
 /// # Differences from Curator and Kazoo
 /// | | Curator | Kazoo | here |
 /// |---|---|---|---|
-/// | the holder is told of the loss | no | no | [`LockGuard::lost`] |
+/// | the holder is told of the loss | no | no | [`Held::lost`] |
 /// | own node watched while holding | no | no | yes |
 /// | order where the number turns negative | wrong | wrong | right |
 /// | a lost answer to create | looked up without sync | looked up without sync or owner | sync, list, owner checked |
 /// | a foreign child | counts | ignored | ignored, warned about |
-/// | re-entrant | per thread | no | no |
+/// | re-entrant | per thread | no | by guard, or by handle |
+/// | excludes the other library's stock lock | no | no | under [`Dialect::Both`](crate::Dialect) |
+/// | durable | by a custom driver | `ephemeral=False` | with an owner, takeover and a greater token |
 /// | release that fails | may be forgotten | left behind | seen through in the background |
 #[derive(Clone)]
 pub struct Lock {

@@ -53,7 +53,7 @@ fn candidate(zk: &Client, path: &str, who: usize, leads: mpsc::Sender<Led>) -> R
     let latch = LeaderLatch::builder(zk, path).identifier(format!("candidate {who}")).build().start()?;
     let mut state = latch.state();
     tokio::spawn(async move {
-        if state.wait_for(|status| status.is_leader()).await.is_ok() {
+        if state.wait_for(zk_recipes::LeaderStatus::is_leader).await.is_ok() {
             // Whoever measured may be gone.
             let _gone = leads.send((who, Instant::now())).await;
         }
