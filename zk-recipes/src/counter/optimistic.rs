@@ -119,7 +119,7 @@ impl Optimistic {
             tries.promoted += 1;
             match self.once(&mut decide).await {
                 Ok(Try::Conflict) if guard.is_held() => {
-                    tokio::time::sleep(pause(nth, self.client.random_bits())).await
+                    tokio::time::sleep(pause(nth, self.client.random_bits())).await;
                 }
                 Ok(Try::Conflict) => break,
                 Ok(done) => {
