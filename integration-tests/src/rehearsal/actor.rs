@@ -140,19 +140,20 @@ impl<E: fmt::Debug> Actor<E> {
 
     /// Polls `future` to its end, or drops it: after a drawn number of polls, or at a drawn time below `most`.
     pub async fn perhaps<T>(&mut self, most: Duration, future: impl Future<Output = T>) -> Option<T> {
+        let limit = self.draw.between(Duration::ZERO, most);
         if self.draw.chance(1, 2) {
-            let limit = self.draw.between(Duration::ZERO, most);
             return timeout(limit, future).await.ok();
         }
         let mut polls = self.draw.below(8);
         let mut future = pin!(future);
-        poll_fn(|cx| {
+        let polled = poll_fn(|cx| {
             if polls == 0 {
                 return Poll::Ready(None);
             }
             polls -= 1;
             future.as_mut().poll(cx).map(Some)
-        })
-        .await
+        });
+        // What nobody wakes is polled no more.
+        timeout(most, polled).await.ok().flatten()
     }
 }

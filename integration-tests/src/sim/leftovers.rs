@@ -66,8 +66,8 @@ impl Leftovers {
         created: Option<OpId>,
     ) {
         let job = match left {
-            // The simulation has no durable locks.
-            Leftover::Claimed { .. } => return,
+            // The simulation has no durable locks, and no queues.
+            Leftover::Claimed { .. } | Leftover::Marked { .. } => return,
             Leftover::Named { paths, session } => {
                 let path = paths.into_iter().next().unwrap_or_default();
                 Job { session, prefix: path.clone(), name: Some(path), step: Step::Pausing(k.now) }

@@ -11,7 +11,7 @@ mod sweep;
 
 use integration_tests::rehearsal::recipes::{
     BarrierRecipe, CounterRecipe, DoubleBarrierRecipe, DurableLockRecipe, ElectionRecipe, LatchRecipe,
-    LockRecipe, MultiLockRecipe, RwLockRecipe, SemaphoreRecipe,
+    LockRecipe, MultiLockRecipe, QueueRecipe, RwLockRecipe, SemaphoreRecipe,
 };
 use integration_tests::rehearsal::{Conditions, rehearse};
 use sweep::every_seed;
@@ -64,6 +64,11 @@ fn barrier() {
 #[test]
 fn counter() {
     every_seed::<CounterRecipe>(&["counted", "unknown"]);
+}
+
+#[test]
+fn queue() {
+    every_seed::<QueueRecipe>(&["put", "taken"]);
 }
 
 #[test]

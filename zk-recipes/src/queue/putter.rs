@@ -36,26 +36,27 @@ impl Putter {
                 &Uuid::from_random(self.shared.place.client.random_bits()).to_string(),
             )
         });
+        let mut mark = Mark { of: self, marker, there: false };
         loop {
-            let error = match self.once(items, marker.as_deref()).await {
-                Ok(names) => {
-                    self.forget(marker);
-                    return Ok(names);
-                }
+            mark.there = true;
+            let error = match self.once(items, mark.marker.as_deref()).await {
+                Ok(names) => return Ok(names),
                 Err(error) => error,
             };
             if error.outcome_unknown() {
-                let Some(marker_path) = marker.as_deref() else {
+                let Some(marker) = mark.marker.as_deref() else {
                     return Err(Error::Indeterminate { path: queue.clone(), source: error });
                 };
-                if self.is_there(marker_path).await? {
+                if self.is_there(marker).await? {
                     // The names are not known, and not worth a search.
-                    self.forget(marker);
                     return Ok(Vec::new());
                 }
-            } else if error.is_no_node() {
+                continue;
+            }
+            mark.there = false;
+            if error.is_no_node() {
                 make_node(&self.shared, queue).await?;
-                if let Some(parent) = marker.as_deref().and_then(path::parent) {
+                if let Some(parent) = mark.marker.as_deref().and_then(path::parent) {
                     make_node(&self.shared, parent).await?;
                 }
             } else if passes(&error) {
@@ -134,6 +135,21 @@ impl Putter {
                 Err(error) if error.is_no_node() => return Ok(()),
                 Err(error) => return Err(explain(queue, error)),
             }
+        }
+    }
+}
+
+/// A marker on its way: wherever its put ends or is dropped, it is deleted if it may be there.
+struct Mark<'a> {
+    of: &'a Putter,
+    marker: Option<String>,
+    there: bool,
+}
+
+impl Drop for Mark<'_> {
+    fn drop(&mut self) {
+        if self.there {
+            self.of.forget(self.marker.take());
         }
     }
 }

@@ -300,11 +300,14 @@ impl Taker {
         };
         let mut create_now = create();
         let read = client.get(item.as_str()).in_session(session).send();
+        // What was read beside a claim that had to be repeated may be older than it: the item may be done with since.
+        let mut repeated = false;
         let czxid = loop {
             let error = match create_now.await {
                 Ok(created) => break created.stat.czxid,
                 Err(error) => error,
             };
+            repeated = true;
             if error.outcome_unknown() {
                 match self.find_claim(&claim, &mark, session).await? {
                     Some(czxid) => break czxid,
@@ -324,7 +327,8 @@ impl Taker {
                 return Err(explain(&claim, error));
             }
         };
-        let mut read = read.await;
+        let mut read =
+            if repeated { client.get(item.as_str()).in_session(session).send().await } else { read.await };
         loop {
             match read {
                 Ok(node) => {

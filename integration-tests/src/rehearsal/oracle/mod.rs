@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`claims`] | what holders of something note, the section that notes it, and what may be said of all claims |
 //! | [`capacity`] | how much may be held at the same time |
+//! | [`ledger`] | what became of items that were put and taken |
 //! | [`exclusive`] | who may hold at the same time, and that tokens rise |
 
 pub mod capacity;
 pub mod claims;
 pub mod exclusive;
+pub mod ledger;

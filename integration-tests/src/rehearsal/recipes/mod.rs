@@ -9,6 +9,7 @@ mod latch;
 mod lock;
 mod multi_lock;
 mod naive;
+mod queue;
 mod rw_lock;
 mod semaphore;
 
@@ -20,5 +21,6 @@ pub use election::ElectionRecipe;
 pub use latch::LatchRecipe;
 pub use lock::{Flaw, LockRecipe};
 pub use multi_lock::MultiLockRecipe;
+pub use queue::QueueRecipe;
 pub use rw_lock::RwLockRecipe;
 pub use semaphore::SemaphoreRecipe;

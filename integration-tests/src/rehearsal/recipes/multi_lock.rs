@@ -22,7 +22,7 @@ const WORK: Duration = Duration::from_millis(1_000);
 const PATIENCE: Duration = Duration::from_secs(6);
 
 impl Guard for MultiGuard {
-    /// Each path has its own: see [`members`].
+    /// Each path has its own: see `members`.
     fn token(&self) -> i64 {
         0
     }
