@@ -293,42 +293,38 @@ impl Taker {
         let mark = Uuid::from_random(client.random_bits()).bare();
         let ours = Claim { path: claim.clone(), session, mark: mark.clone(), czxid: Zxid(0) };
         let mut pending = PendingClaim { shared, runtime: &runtime, claim: Some(ours) };
-        let create = || {
+        // The item counts as it is read behind the claim: before it, somebody else may have had it and be done.
+        let claim_and_read = || {
             let create =
                 client.create(claim.as_str(), Bytes::from(mark.clone())).ephemeral().acl(shared.acl.clone());
-            create.in_session(session).send()
+            let create = create.in_session(session).send();
+            (create, client.get(item.as_str()).in_session(session).send())
         };
-        let mut create_now = create();
-        let read = client.get(item.as_str()).in_session(session).send();
-        // What was read beside a claim that had to be repeated may be older than it: the item may be done with since.
-        let mut repeated = false;
+        let (mut create, mut read) = claim_and_read();
         let czxid = loop {
-            let error = match create_now.await {
+            let error = match create.await {
                 Ok(created) => break created.stat.czxid,
                 Err(error) => error,
             };
-            repeated = true;
             if error.outcome_unknown() {
-                match self.find_claim(&claim, &mark, session).await? {
-                    Some(czxid) => break czxid,
-                    None => create_now = create(),
+                if let Some(czxid) = self.find_claim(&claim, &mark, session).await? {
+                    read = client.get(item.as_str()).in_session(session).send();
+                    break czxid;
                 }
             } else if error.is_node_exists() || error.kind() == ErrorKind::SessionExpired {
                 pending.claim = None;
                 return Ok(Tried::Gone);
             } else if error.is_no_node() {
                 self.make_claims().await?;
-                create_now = create();
             } else if passes(&error) {
                 tokio::time::sleep(RETRY_PAUSE).await;
-                create_now = create();
             } else {
                 pending.claim = None;
                 return Err(explain(&claim, error));
             }
+            (create, read) = claim_and_read();
         };
-        let mut read =
-            if repeated { client.get(item.as_str()).in_session(session).send().await } else { read.await };
+        let mut read = read.await;
         loop {
             match read {
                 Ok(node) => {

@@ -1,6 +1,6 @@
-//! The lock, free and handed on.
+//! The lock and the read/write lock, free and handed on.
 
-use zk_recipes::Lock;
+use zk_recipes::{Lock, RwLock};
 
 use super::order::Order;
 use crate::Failure;
@@ -19,4 +19,17 @@ pub(super) async fn try_lock(order: &Order) -> Result<(), Failure> {
         Ok(())
     };
     order.repeat(|zk, _| Lock::new(zk, order.path.as_str()), turn).await
+}
+
+/// One turn in ten writes, of different clients at different turns.
+pub(super) async fn rw(order: &Order) -> Result<(), Failure> {
+    let turn = |(lock, who): (RwLock, usize), turn| async move {
+        if (turn + who) % 10 == 0 {
+            lock.write().await?.release().await?;
+        } else {
+            lock.read().await?.release().await?;
+        }
+        Ok(())
+    };
+    order.repeat(|zk, who| (RwLock::new(zk, order.path.as_str()), who), turn).await
 }

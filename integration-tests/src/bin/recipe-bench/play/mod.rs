@@ -46,6 +46,7 @@ pub(crate) fn run(hosts: &str, workers: usize) -> Result<(), Failure> {
 async fn play(order: &Order) -> Result<bool, Failure> {
     match order.row.as_str() {
         "lock" => locks::lock(order).await?,
+        "rw" => locks::rw(order).await?,
         "semaphore" => semaphores::acquire(order).await?,
         "try-lock" => locks::try_lock(order).await?,
         "barrier" | "barriers" => barriers::double(order).await?,
