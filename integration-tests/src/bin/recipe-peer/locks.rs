@@ -1,0 +1,180 @@
+//! Locks: taken, kept, contended for.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use integration_tests::critical_section::{CriticalSection, Mode, Verdict};
+use integration_tests::targets::Failure;
+use zk_client::Client;
+use zk_proto::{Acl, CreateMode};
+use zk_recipes::{Error, Lock, LockGuard};
+
+use crate::actor::Arguments;
+
+/// How long a section takes.
+const INSIDE: Duration = Duration::from_millis(1);
+
+/// What is held, by `KIND PATH`.
+#[derive(Default)]
+pub(crate) struct Locks {
+    held: HashMap<String, LockGuard>,
+}
+
+impl Locks {
+    pub(crate) async fn perform(
+        &mut self,
+        who: &str,
+        client: &Client,
+        verb: &str,
+        arguments: Arguments<'_>,
+    ) -> Result<String, Failure> {
+        let (kind, path) = (arguments.text(0)?, arguments.text(1)?);
+        let key = format!("{kind} {path}");
+        match verb {
+            "acquire" => {
+                let ms: i64 = arguments.number(2)?;
+                let Some(guard) = Taker::new(client, kind, path, who)?.take(ms).await? else {
+                    return Ok("none".to_owned());
+                };
+                let answer = format!("{} {}", guard.node(), guard.fencing_token().get());
+                self.held.insert(key, guard);
+                Ok(answer)
+            }
+            "release" => {
+                let guard = self.held.remove(&key).ok_or("nothing is held")?;
+                Ok(format!("{:?}", guard.release().await?))
+            }
+            // What the guard says, and what ZooKeeper says to a write of its holder, however late.
+            "check" => {
+                let guard = self.held.get(&key).ok_or("nothing is held")?;
+                let held = guard.is_held();
+                let began = guard.transaction().is_ok();
+                Ok(format!("held={held} transaction={began}"))
+            }
+            "contend" => {
+                let taker = Taker::new(client, kind, path, who)?;
+                let (count, log) = (arguments.number(2)?, Path::new(arguments.text(3)?));
+                let fence = arguments.text(4).ok();
+                contend(client, &taker, who, count, log, fence).await
+            }
+            _ => Err(format!("no such verb: {verb}").into()),
+        }
+    }
+}
+
+struct Taker {
+    lock: Lock,
+    mode: Mode,
+}
+
+impl Taker {
+    fn new(client: &Client, kind: &str, path: &str, _who: &str) -> Result<Self, Failure> {
+        match kind {
+            "mutex:curator" => Ok(Self { lock: Lock::new(client, path), mode: Mode::Alone }),
+            _ => Err(format!("no such kind: {kind}").into()),
+        }
+    }
+
+    async fn take(&self, ms: i64) -> Result<Option<LockGuard>, Failure> {
+        let taken = match u64::try_from(ms) {
+            Ok(ms) => self.lock.acquire_within(Duration::from_millis(ms)).await,
+            Err(_) => self.lock.acquire().await,
+        };
+        match taken {
+            Ok(guard) => Ok(Some(guard)),
+            Err(Error::Timeout { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Takes the lock, appends its section, writes to ZooKeeper as its holder only may, gives it back; until `count` sections
+/// were whole. What was lost on the way is told, and does not count.
+async fn contend(
+    client: &Client,
+    taker: &Taker,
+    who: &str,
+    count: usize,
+    log: &Path,
+    fence: Option<&str>,
+) -> Result<String, Failure> {
+    let mut section = CriticalSection::open(log, who)?;
+    let (mut whole, mut lost) = (0, 0);
+    while whole < count {
+        let Some(guard) = taker.take(-1).await? else { continue };
+        if pass(&guard, &mut section, taker.mode, fence).await? {
+            whole += 1;
+        } else {
+            lost += 1;
+        }
+        guard.release().await?;
+        if client.session_id().is_none() {
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(format!("{whole} {lost}"))
+}
+
+/// One section; whether it was whole. What is stale must have been known by the guard.
+async fn pass(
+    guard: &LockGuard,
+    section: &mut CriticalSection,
+    mode: Mode,
+    fence: Option<&str>,
+) -> Result<bool, Failure> {
+    let token = guard.fencing_token().get();
+    if !guard.is_held() {
+        return Ok(false);
+    }
+    if section.enter(token, mode)? == Verdict::Refused {
+        return refused(guard, section);
+    }
+    if let Some(fence) = fence {
+        match written(guard, fence).await {
+            Ok(()) => {}
+            Err(Error::Lost { .. }) => {
+                section.lost(token)?;
+                return Ok(false);
+            }
+            Err(error) => {
+                // The write may not have happened. Whether the lock is still ours is another question.
+                if guard.is_held() {
+                    return Err(error.into());
+                }
+                section.lost(token)?;
+                return Ok(false);
+            }
+        }
+    }
+    tokio::time::sleep(INSIDE).await;
+    if !guard.is_held() {
+        section.lost(token)?;
+        return Ok(false);
+    }
+    match section.exit(token, mode)? {
+        Verdict::Written => Ok(true),
+        Verdict::Refused => refused(guard, section),
+    }
+}
+
+async fn written(guard: &LockGuard, fence: &str) -> Result<(), Error> {
+    let token = guard.fencing_token().get().to_string();
+    let acl = Acl::open();
+    let write = guard.transaction()?.create_with(
+        format!("{fence}/by-"),
+        token,
+        CreateMode::PersistentSequential,
+        acl,
+    );
+    write.commit().await.map(drop)
+}
+
+fn refused(guard: &LockGuard, section: &mut CriticalSection) -> Result<bool, Failure> {
+    let token = guard.fencing_token().get();
+    if guard.is_held() || guard.transaction().is_ok() {
+        return Err(format!("the guard of {token} says held, and a later holder was there").into());
+    }
+    section.lost(token)?;
+    Ok(false)
+}
