@@ -160,6 +160,17 @@ public class RecipePeer {
                 case "release":
                     held.remove(a.get(0) + " " + a.get(1)).back.close();
                     return "";
+                case "hold": {
+                    String got = acquire(a.get(0), a.get(1), -1);
+                    mark("ENTER", a.get(2), held.get(a.get(0) + " " + a.get(1)).token, mode(a.get(0)));
+                    return got;
+                }
+                case "leave": {
+                    Held own = held.remove(a.get(0) + " " + a.get(1));
+                    mark("EXIT", a.get(2), own.token, mode(a.get(0)));
+                    own.back.close();
+                    return "";
+                }
                 case "contend":
                     return contend(a.get(0), a.get(1), Integer.parseInt(a.get(2)), a.get(3));
                 case "revoke":
@@ -386,9 +397,13 @@ public class RecipePeer {
         }
 
         void section(String log, long token, String mode) throws Exception {
-            line(log, "ENTER " + name + " " + token + " " + System.nanoTime() + " " + mode);
+            mark("ENTER", log, token, mode);
             Thread.sleep(1);
-            line(log, "EXIT " + name + " " + token + " " + System.nanoTime() + " " + mode);
+            mark("EXIT", log, token, mode);
+        }
+
+        void mark(String step, String log, long token, String mode) throws Exception {
+            line(log, step + " " + name + " " + token + " " + System.nanoTime() + " " + mode);
         }
 
         static void line(String log, String text) throws Exception {

@@ -154,6 +154,16 @@ class Actor:
     def do_release(self, kind, path):
         self.held.pop((kind, path)).release()
 
+    def do_hold(self, kind, path, log):
+        got = self.do_acquire(kind, path, -1)
+        self.mark("ENTER", log, self.token(self.held[kind, path])[1], mode(kind))
+        return got
+
+    def do_leave(self, kind, path, log):
+        lock = self.held.pop((kind, path))
+        self.mark("EXIT", log, self.token(lock)[1], mode(kind))
+        lock.release()
+
     def do_contend(self, kind, path, count, log):
         lock = self.make(kind, path)
         for _ in range(int(count)):
@@ -163,9 +173,12 @@ class Actor:
         return count
 
     def section(self, log, token, how):
-        write_line(log, f"ENTER {self.name} {token} {time.monotonic_ns()} {how}")
+        self.mark("ENTER", log, token, how)
         time.sleep(0.001)
-        write_line(log, f"EXIT {self.name} {token} {time.monotonic_ns()} {how}")
+        self.mark("EXIT", log, token, how)
+
+    def mark(self, step, log, token, how):
+        write_line(log, f"{step} {self.name} {token} {time.monotonic_ns()} {how}")
 
     def do_contenders(self, kind, path):
         """The identifiers, in line."""

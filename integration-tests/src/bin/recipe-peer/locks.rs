@@ -45,6 +45,24 @@ impl Locks {
                 let guard = self.held.remove(&key).ok_or("nothing is held")?;
                 Ok(format!("{:?}", guard.release().await?))
             }
+            "hold" => {
+                let guard = Taker::new(client, kind, path, who)?.take(-1).await?.ok_or("not taken")?;
+                let token = guard.fencing_token().get();
+                let log = Path::new(arguments.text(2)?);
+                if CriticalSection::open(log, who)?.enter(token, mode(kind))? == Verdict::Refused {
+                    return Err("refused".into());
+                }
+                let answer = format!("{} {token}", guard.node());
+                self.held.insert(key, guard);
+                Ok(answer)
+            }
+            "leave" => {
+                let guard = self.held.remove(&key).ok_or("nothing is held")?;
+                let mut section = CriticalSection::open(Path::new(arguments.text(2)?), who)?;
+                let whole = left(&guard, &mut section, mode(kind))?;
+                guard.release().await?;
+                Ok(if whole { "left" } else { "lost" }.to_owned())
+            }
             // What the guard says, and what ZooKeeper says to a write of its holder, however late.
             "check" => {
                 let guard = self.held.get(&key).ok_or("nothing is held")?;
@@ -63,6 +81,11 @@ impl Locks {
     }
 }
 
+/// `read` may be had by several at once, and so may a permit.
+fn mode(kind: &str) -> Mode {
+    if kind.starts_with("read") || kind.starts_with("semaphore") { Mode::Shared } else { Mode::Alone }
+}
+
 struct Taker {
     lock: Lock,
     mode: Mode,
@@ -71,7 +94,7 @@ struct Taker {
 impl Taker {
     fn new(client: &Client, kind: &str, path: &str, _who: &str) -> Result<Self, Failure> {
         match kind {
-            "mutex:curator" => Ok(Self { lock: Lock::new(client, path), mode: Mode::Alone }),
+            "mutex:curator" => Ok(Self { lock: Lock::new(client, path), mode: mode(kind) }),
             _ => Err(format!("no such kind: {kind}").into()),
         }
     }
@@ -148,6 +171,12 @@ async fn pass(
         }
     }
     tokio::time::sleep(INSIDE).await;
+    left(guard, section, mode)
+}
+
+/// The end of a section; whether it was whole.
+fn left(guard: &LockGuard, section: &mut CriticalSection, mode: Mode) -> Result<bool, Failure> {
+    let token = guard.fencing_token().get();
     if !guard.is_held() {
         section.lost(token)?;
         return Ok(false);
