@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use zk_client::ErrorKind;
+
+use crate::contender::{Failure, NotGranted};
 use crate::loss::LossReason;
 
 /// Why a recipe did not do what it was asked to.
@@ -55,6 +58,26 @@ pub enum Error {
 }
 
 impl Error {
+    /// What an application is told when nothing was granted at `path`.
+    pub(crate) fn not_granted(path: &str, why: NotGranted, limit: Duration) -> Self {
+        let path = path.to_owned();
+        match why {
+            NotGranted::NoRuntime => Self::NoRuntime,
+            NotGranted::Failed(Failure::Busy | Failure::TimedOut, _) => Self::Timeout { path, limit },
+            NotGranted::Failed(Failure::NodeDeleted, _) => Self::NodeDeleted { path },
+            NotGranted::Failed(Failure::ClientOver(reason), _) => Self::ClientEnded { path, reason },
+            NotGranted::Failed(Failure::Refused, Some(source)) => match source.kind() {
+                ErrorKind::Closed => Self::ClientEnded { path, reason: LossReason::ClientClosed },
+                ErrorKind::AuthFailed => Self::ClientEnded { path, reason: LossReason::AuthFailed },
+                _ => Self::Client { path, source },
+            },
+            // A refusal always brings its error along.
+            NotGranted::Failed(Failure::Refused, None) => {
+                Self::ClientEnded { path, reason: LossReason::ClientClosed }
+            }
+        }
+    }
+
     /// The recipe's path, or its node's.
     #[must_use]
     pub fn path(&self) -> Option<&str> {

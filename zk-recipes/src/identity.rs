@@ -17,6 +17,17 @@ impl Uuid {
         Self((bits & !VERSION & !VARIANT) | (0x4 << 76) | (0b10 << 62))
     }
 
+    /// The UUID that stands for this name, the same in every process: FNV-1a (128 bits) of its bytes, as a UUID of
+    /// version 8 (RFC 9562, 5.8).
+    #[must_use]
+    pub fn of_name(name: &str) -> Self {
+        const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+        const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+        let hash = name.bytes().fold(BASIS, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
+        let Self(bits) = Self::from_random(hash);
+        Self((bits & !(0xf << 76)) | (0x8 << 76))
+    }
+
     /// 32 hex digits without dashes.
     #[must_use]
     pub fn bare(self) -> String {
@@ -66,6 +77,15 @@ mod tests {
         let uuid = Uuid::from_random(0x2947_c1df_c94b_f2a0_cd17_b659_fb24_e72e);
         assert_eq!(uuid.to_string(), "2947c1df-c94b-42a0-8d17-b659fb24e72e");
         assert_eq!(uuid.bare(), "2947c1dfc94b42a08d17b659fb24e72e");
+    }
+
+    #[test]
+    fn a_name_has_one_identity() {
+        let of = |name| Uuid::of_name(name).to_string();
+        assert_eq!(of("scheduler-1"), of("scheduler-1"));
+        assert_ne!(of("scheduler-1"), of("scheduler-2"));
+        assert_eq!(of("").as_bytes()[14], b'8');
+        assert!(b"89ab".contains(&of("").as_bytes()[19]));
     }
 
     #[test]

@@ -17,6 +17,9 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`Lock`], [`lock`] | one holder at a time |
+//! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
+//! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
+//! | [`Participant`] | who holds and who waits |
 //! | [`LossPolicy`], [`LockState`], [`LossReason`] | when a holder counts as having lost, and why |
 //! | [`FencingToken`], [`FencedTransaction`] | the number that orders holders, and writes only a holder can make |
 //! | [`contender`] | an ephemeral sequential node in line behind its predecessor: what waiting recipes are made of |
@@ -31,13 +34,19 @@ pub mod limits;
 pub mod lock;
 pub mod sequence;
 
+mod dialect;
 mod error;
 mod fence;
+mod held;
 mod loss;
+mod participants;
 mod reaper;
 
 pub use contender::Parents;
+pub use dialect::Dialect;
 pub use error::Error;
 pub use fence::{FencedTransaction, FencingToken};
-pub use lock::{Lock, LockBuilder, LockGuard, Released};
+pub use held::{Held, Released};
+pub use lock::{Lock, LockBuilder, LockGuard, LockTicket};
 pub use loss::{LockState, LossPolicy, LossReason};
+pub use participants::Participant;

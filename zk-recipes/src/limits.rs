@@ -31,3 +31,6 @@ pub const FOREIGN_WARNED_MAX: usize = 256;
 
 /// Children of one lock above which listing them is expensive enough to warn.
 pub const CHILDREN_WARN: usize = 10_000;
+
+/// Nodes that are read at once when the participants of a line are listed.
+pub const PARTICIPANTS_AT_ONCE: usize = 256;

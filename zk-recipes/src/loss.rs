@@ -37,6 +37,8 @@ pub enum LossReason {
     SessionExpired,
     /// Somebody deleted the lock's node.
     NodeDeleted,
+    /// The lock is durable, and its owner has taken it over in another life.
+    TakenOver,
     /// The client was closed.
     ClientClosed,
     /// The server refused the client's credentials.
@@ -52,6 +54,7 @@ impl fmt::Display for LossReason {
             Self::DeadlineReached => "the session may have expired: no answer came in time",
             Self::SessionExpired => "the session has expired",
             Self::NodeDeleted => "its node was deleted",
+            Self::TakenOver => "its owner has taken it over in another life",
             Self::ClientClosed => "the client was closed",
             Self::AuthFailed => "the server refused the credentials",
             Self::Released => "it was released",
@@ -65,7 +68,7 @@ pub enum LockState {
     /// Held.
     Held,
     /// Held, but the server is out of reach, or has just come back and not confirmed it yet. Only under
-    /// [`LossPolicy::Session`].
+    /// [`LossPolicy::Session`], and of durable locks, whose deadline is never.
     Suspect {
         /// Since when.
         since: Instant,

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use zk_client::{Client, Created, Error, ErrorKind, Pending};
+use zk_client::{Client, Error, ErrorKind, Pending, TransactionResult};
 use zk_proto::{ErrorCode, SessionId, path};
 
-use crate::contender::Leftover;
+use crate::contender::{Creation, Leftover};
 use crate::limits::{REAPER_AT_ONCE_MAX, REAPER_PAUSE_MAX, REAPER_PAUSE_MIN};
 use crate::sequence;
 
@@ -23,9 +23,42 @@ use crate::sequence;
 pub(crate) enum UnderWay {
     Nothing,
     /// Its creation, whose answer tells its name.
-    Create(Pending<Created>),
+    Create(Creation),
     /// Its deletion.
-    Delete(Pending<()>),
+    Delete(Deletion),
+}
+
+/// The deletion of nodes, as it was sent: one request, whatever their number.
+#[derive(Debug)]
+pub(crate) enum Deletion {
+    One(Pending<()>),
+    Together(Pending<Vec<TransactionResult>>),
+}
+
+impl Deletion {
+    /// Takes its place in the session's order now.
+    pub(crate) fn send(client: &Client, paths: &[String], session: Option<SessionId>) -> Self {
+        if let [path] = paths {
+            let delete = client.delete(path.as_str());
+            return Self::One(match session {
+                Some(session) => delete.in_session(session).send(),
+                None => delete.send(),
+            });
+        }
+        let all = paths.iter().fold(client.transaction(), |all, path| all.delete(path.as_str()));
+        Self::Together(match session {
+            Some(session) => all.in_session(session).commit(),
+            None => all.commit(),
+        })
+    }
+
+    /// Waits for the answer. May be dropped and called again.
+    pub(crate) async fn done(&mut self) -> Result<(), Error> {
+        match self {
+            Self::One(pending) => pending.await,
+            Self::Together(pending) => pending.await.map(drop),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -73,8 +106,8 @@ impl Reaper {
     pub(crate) fn adopt(self: &Arc<Self>, runtime: &Handle, leftover: Leftover, under_way: UnderWay) {
         // A deletion takes its place in the session's order now, before whatever the caller does next.
         let under_way = match (&leftover, under_way) {
-            (Leftover::Named { path, session }, UnderWay::Nothing) => {
-                UnderWay::Delete(self.client.delete(path.as_str()).in_session(*session).send())
+            (Leftover::Named { paths, session }, UnderWay::Nothing) => {
+                UnderWay::Delete(Deletion::send(&self.client, paths, *session))
             }
             (_, under_way) => under_way,
         };
@@ -112,11 +145,10 @@ impl Reaper {
     }
 }
 
-const fn key(leftover: &Leftover) -> &String {
-    match leftover {
-        Leftover::Named { path, .. } => path,
-        Leftover::Unnamed { prefix, .. } => prefix,
-    }
+/// What is made together is deleted together: the first stands for all.
+fn key(leftover: &Leftover) -> &str {
+    let (Leftover::Named { paths: all, .. } | Leftover::Unnamed { prefixes: all, .. }) = leftover;
+    all.first().map_or("", String::as_str)
 }
 
 /// The task.
@@ -131,7 +163,7 @@ impl Drop for Runner {
         if !self.ended {
             let mut state = self.reaper.lock();
             state.running = false;
-            state.known = state.waiting.iter().map(|job| key(&job.leftover).clone()).collect();
+            state.known = state.waiting.iter().map(|job| key(&job.leftover).to_owned()).collect();
         }
     }
 }
@@ -158,36 +190,40 @@ impl Runner {
 
 /// Sees one leftover to its end; returns its key.
 async fn reap(client: Client, job: Job) -> String {
-    let key = key(&job.leftover).clone();
+    let key = key(&job.leftover).to_owned();
     let mut pause = REAPER_PAUSE_MIN;
-    let (mut name, session) = match &job.leftover {
-        Leftover::Named { path, session } => (Some(path.clone()), *session),
-        Leftover::Unnamed { session, .. } => (None, *session),
+    let (mut names, prefixes, session) = match job.leftover {
+        Leftover::Named { paths, session } => (Some(paths), Vec::new(), session),
+        Leftover::Unnamed { prefixes, session } => (None, prefixes, session),
     };
     let mut delete = None;
     match job.under_way {
         UnderWay::Nothing => {}
-        UnderWay::Delete(pending) => delete = Some(pending),
-        UnderWay::Create(pending) => match pending.await {
-            Ok(created) => name = Some(created.path),
-            Err(error) if error.outcome_unknown() => {}
+        UnderWay::Delete(deletion) => delete = Some(deletion),
+        UnderWay::Create(creation) => match creation.done().await {
+            Ok(paths) => names = Some(paths),
+            Err(error) if error.outcome_unknown() || session.is_none() => {}
             Err(_) => return key,
         },
     }
     loop {
-        let outcome = match &name {
-            Some(path) => {
-                let delete =
-                    delete.take().unwrap_or_else(|| client.delete(path.as_str()).in_session(session).send());
-                delete.await.map(|()| None)
+        let outcome = match &mut names {
+            Some(paths) if paths.is_empty() => return key,
+            Some(paths) => {
+                let mut deletion = delete.take().unwrap_or_else(|| Deletion::send(&client, paths, session));
+                deletion.done().await.map(|()| None)
             }
-            None => find(&client, &key, session).await.map(Some),
+            None => find(&client, &prefixes, session).await.map(Some),
         };
-        match outcome {
-            Ok(None | Some(None)) => return key,
-            Ok(Some(found)) => name = found,
-            Err(error) if is_settled(&error) => return key,
-            Err(error) => {
+        match (outcome, &mut names) {
+            (Ok(None), _) => return key,
+            (Ok(found), _) => names = found,
+            (Err(error), Some(paths)) if gone(&error).is_some_and(|index| index < paths.len()) => {
+                // The others were not deleted because of it.
+                paths.remove(gone(&error).unwrap_or(0));
+            }
+            (Err(error), _) if is_settled(&error, session) => return key,
+            (Err(error), _) => {
                 if !error.is_retryable() && pause == REAPER_PAUSE_MIN {
                     tracing::warn!(path = key, %error, "a node left behind could not be deleted yet");
                 }
@@ -202,25 +238,44 @@ fn next_pause(pause: Duration) -> Duration {
     (pause * 2).min(REAPER_PAUSE_MAX)
 }
 
-/// The node is gone, or nothing this session does will delete it.
-fn is_settled(error: &Error) -> bool {
+/// Which of several nodes was gone already.
+fn gone(error: &Error) -> Option<usize> {
     match error.kind() {
-        ErrorKind::Server(ErrorCode::NoAuth) => {
+        ErrorKind::Transaction { index, code: ErrorCode::NoNode } => Some(index),
+        _ => None,
+    }
+}
+
+/// The node is gone, or nothing more that is done here will delete it.
+fn is_settled(error: &Error, session: Option<SessionId>) -> bool {
+    match error.code() {
+        Some(ErrorCode::NoAuth) => {
             tracing::warn!(%error, "a node left behind stays until its session ends");
             true
         }
-        ErrorKind::Server(ErrorCode::NoNode) => true,
+        Some(ErrorCode::NoNode) => true,
+        _ if error.kind() == ErrorKind::SessionExpired => session.is_some(),
         _ => error.is_session_lost(),
     }
 }
 
-/// The node created with `prefix`, if it was. After a sync, "not there" is final: what an old connection still
-/// carries is refused.
-async fn find(client: &Client, prefix: &str, session: SessionId) -> Result<Option<String>, Error> {
-    let Some((parent, name)) = path::split(prefix) else { return Ok(None) };
-    let sync = client.sync(parent).in_session(session).send();
-    let list = client.get_children(parent).in_session(session).send();
+/// The nodes created with `prefixes`, of one parent, as far as they were. After a sync, "not there" is final: what
+/// an old connection still carries is refused.
+async fn find(
+    client: &Client,
+    prefixes: &[String],
+    session: Option<SessionId>,
+) -> Result<Vec<String>, Error> {
+    let Some((parent, _)) = prefixes.first().and_then(|prefix| path::split(prefix)) else {
+        return Ok(Vec::new());
+    };
+    let (sync, list) = (client.sync(parent), client.get_children(parent));
+    let (sync, list) = match session {
+        Some(session) => (sync.in_session(session).send(), list.in_session(session).send()),
+        None => (sync.send(), list.send()),
+    };
     sync.await?;
     let names = list.await?.names;
-    Ok(sequence::find(&names, name).map(|name| path::join(parent, name)))
+    let found = prefixes.iter().filter_map(|prefix| sequence::find(&names, path::name(prefix)));
+    Ok(found.map(|name| path::join(parent, name)).collect())
 }

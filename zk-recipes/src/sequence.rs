@@ -26,10 +26,70 @@ pub const KAZOO_LOCK: &str = "__lock__";
 /// The markers of a mutex, whoever made it.
 pub const MUTEX: [&str; 2] = [CURATOR_LOCK, KAZOO_LOCK];
 
+/// What Curator writes before the number of a leader latch.
+pub const CURATOR_LATCH: &str = "-latch-";
+
+/// What Curator writes before the number of a semaphore's lease.
+pub const CURATOR_LEASE: &str = "-lease-";
+
+/// What Curator, and Kazoo's subclass for it, write before the number of a read lock.
+pub const CURATOR_READ: &str = "__READ__";
+
+/// What Curator, and Kazoo's subclass for it, write before the number of a write lock.
+pub const CURATOR_WRITE: &str = "__WRIT__";
+
+/// What Kazoo writes before the number of a read lock. Its write lock is [`KAZOO_LOCK`].
+pub const KAZOO_READ: &str = "__rlock__";
+
+/// The markers of readers, whoever made them.
+pub const READERS: [&str; 2] = [CURATOR_READ, KAZOO_READ];
+
+/// The markers of writers, whoever made them.
+pub const WRITERS: [&str; 2] = [CURATOR_WRITE, KAZOO_LOCK];
+
+/// What a revoker writes to the node of a holder who should give it up (Curator's `Revoker`).
+pub const REVOKE: &[u8] = b"__REVOKE__";
+
 /// The prefix of a lock node in Curator's layout, to which the server appends the number.
 #[must_use]
 pub fn curator_lock_prefix(id: Uuid) -> String {
     format!("_c_{id}{CURATOR_LOCK}")
+}
+
+/// The prefix of a lock node in Kazoo's layout; also of its write lock.
+#[must_use]
+pub fn kazoo_lock_prefix(id: Uuid) -> String {
+    format!("{}{KAZOO_LOCK}", id.bare())
+}
+
+/// The prefix of a latch node in Curator's layout.
+#[must_use]
+pub fn curator_latch_prefix(id: Uuid) -> String {
+    format!("_c_{id}{CURATOR_LATCH}")
+}
+
+/// The prefix of a semaphore's lease in Curator's layout.
+#[must_use]
+pub fn curator_lease_prefix(id: Uuid) -> String {
+    format!("_c_{id}{CURATOR_LEASE}")
+}
+
+/// The prefix of a read lock in Curator's layout.
+#[must_use]
+pub fn curator_read_prefix(id: Uuid) -> String {
+    format!("_c_{id}-{CURATOR_READ}")
+}
+
+/// The prefix of a write lock in Curator's layout.
+#[must_use]
+pub fn curator_write_prefix(id: Uuid) -> String {
+    format!("_c_{id}-{CURATOR_WRITE}")
+}
+
+/// The prefix of a read lock in Kazoo's layout.
+#[must_use]
+pub fn kazoo_read_prefix(id: Uuid) -> String {
+    format!("{}{KAZOO_READ}", id.bare())
 }
 
 /// A sequence number: a signed 32-bit counter that wraps.

@@ -160,10 +160,12 @@ impl Contender {
         let options = Options {
             parent: LOCK.to_owned(),
             rule: Rule::exclusive(&MUTEX),
-            prefix: curator_lock_prefix,
+            prefixes: vec![curator_lock_prefix],
+            durable: None,
             patience,
             parents: if pick(draw) { Parents::Container } else { Parents::Persistent },
             loss: if pick(draw) { LossPolicy::Standard } else { LossPolicy::Session },
+            keeps_place: false,
         };
         let drop_at = draw.chance(1, 6).then(|| k.now + draw.between(Duration::ZERO, self.pause * 2));
         k.note(format_args!("c{} lock {patience:?} {:?}", client.who, options.loss));
@@ -255,7 +257,7 @@ impl Contender {
                 Output::Grant(grant) => {
                     let hold_for = k.draw.mostly_short(self.pause * 4);
                     place.drop_at = Some(place.drop_at.unwrap_or(k.now + hold_for).max(k.now));
-                    place.holding = Some(granted(k, client, grant));
+                    place.holding = Some(granted(k, client, &grant));
                 }
                 Output::Requeued | Output::Foreign(_) => {}
                 Output::Fail(failure) => {
@@ -313,11 +315,11 @@ fn is_create(k: &Kernel, client: &Client, op: OpId) -> bool {
     operation.is_some_and(|o| matches!(o.request, zk_client::core::Request::Create2(_)))
 }
 
-fn granted(k: &mut Kernel, client: &Client, grant: Grant) -> usize {
-    k.note(format_args!("c{} LOCKED {} as {}", client.who, grant.path, grant.czxid));
+fn granted(k: &mut Kernel, client: &Client, grant: &Grant) -> usize {
+    k.note(format_args!("c{} LOCKED {} as {}", client.who, grant.path(), grant.token));
     k.counters.grants += 1;
     let until = client.core.session_deadline().map_or(k.now, |(_, until)| until);
-    let Grant { path, czxid, sequence, .. } = grant;
+    let (path, czxid, sequence) = (grant.path().to_owned(), grant.token, grant.sequence);
     let holding = Holding { who: client.who, path, czxid, sequence, from: k.now, until, end: None };
     k.history.holdings.push(holding);
     k.history.holdings.len() - 1

@@ -17,7 +17,7 @@ use super::lock_requests::request;
 
 #[derive(Debug)]
 struct Job {
-    session: SessionId,
+    session: Option<SessionId>,
     prefix: String,
     name: Option<String>,
     step: Step,
@@ -66,11 +66,13 @@ impl Leftovers {
         created: Option<OpId>,
     ) {
         let job = match left {
-            Leftover::Named { path, session } => {
+            Leftover::Named { paths, session } => {
+                let path = paths.into_iter().next().unwrap_or_default();
                 Job { session, prefix: path.clone(), name: Some(path), step: Step::Pausing(k.now) }
             }
-            Leftover::Unnamed { prefix, session } => {
+            Leftover::Unnamed { prefixes, session } => {
                 let step = created.map_or(Step::Pausing(k.now), Step::Creating);
+                let prefix = prefixes.into_iter().next().unwrap_or_default();
                 Job { session, prefix, name: None, step }
             }
         };
@@ -101,7 +103,7 @@ impl Leftovers {
 
 impl Job {
     fn next(&self, k: &mut Kernel, client: &mut Client) -> Step {
-        let pin = Some(self.session);
+        let pin = self.session;
         if let Some(name) = &self.name {
             let delete = DeleteRequest { path: name.clone(), version: -1 };
             return Step::Deleting(client.submit(k, Request::Delete(delete), pin));
@@ -117,7 +119,7 @@ impl Job {
         let again = Step::Pausing(k.now + REAPER_PAUSE_MIN);
         self.step = match (&self.step, answer) {
             (Step::Creating(_), Answer::Created(Ok(made))) => {
-                self.name = Some(made.path.clone());
+                self.name = made.paths.first().cloned();
                 self.next(k, client)
             }
             (Step::Creating(_), Answer::Created(Err(Refusal::Unknown))) => self.next(k, client),

@@ -4,8 +4,11 @@ use bytes::Bytes;
 use zk_client::core::{Failure, Reply, Request, opcode};
 use zk_client::{Acl, CreateMode, ErrorCode};
 use zk_proto::Decode as _;
+use zk_proto::Stat;
 use zk_proto::ops::create::{Create2Response, CreateRequest};
-use zk_proto::ops::data::{GetChildren2Response, GetChildrenRequest, GetDataRequest, GetDataResponse};
+use zk_proto::ops::data::{
+    GetChildren2Response, GetChildrenRequest, GetDataRequest, GetDataResponse, SetDataRequest,
+};
 use zk_proto::ops::sync::SyncRequest;
 use zk_recipes::contender::{Answer, Made, Refusal, Request as Asked, Seen};
 
@@ -18,7 +21,14 @@ pub(super) fn request(asked: Asked) -> Request {
         flags: mode.flags(),
     };
     match asked {
-        Asked::Create { prefix } => Request::Create2(create(prefix, CreateMode::EphemeralSequential)),
+        // The simulated lock speaks Curator's dialect: one node.
+        Asked::Create { prefixes, .. } => {
+            let prefix = prefixes.into_iter().next().unwrap_or_default();
+            Request::Create2(create(prefix, CreateMode::EphemeralSequential))
+        }
+        Asked::Claim { path, version } => {
+            Request::SetData(SetDataRequest { path, data: Some(Bytes::new()), version })
+        }
         Asked::MakeParents { path, container: true } => {
             Request::CreateContainer(create(path, CreateMode::Container))
         }
@@ -51,14 +61,15 @@ pub(super) fn answer(
         Request::Create2(r) if is_parent(r) => Answer::ParentsMade(parents_made(result, body)),
         Request::Create2(_) => Answer::Created(body.and_then(|body| {
             let made = Create2Response::from_bytes(body).map_err(never)?;
-            Ok(Made { path: made.path, czxid: made.stat.czxid })
+            Ok(Made { paths: vec![made.path], czxid: made.stat.czxid })
         })),
         Request::GetChildren2(_) => Answer::Listed(
             body.and_then(|body| Ok(GetChildren2Response::from_bytes(body).map_err(never)?.children)),
         ),
         Request::GetData(_) => Answer::Seen(body.and_then(|body| {
-            let stat = GetDataResponse::from_bytes(body).map_err(never)?.stat;
-            Ok(Seen { czxid: stat.czxid, owner: stat.ephemeral_owner })
+            let Stat { czxid, ephemeral_owner: owner, version, .. } =
+                GetDataResponse::from_bytes(body).map_err(never)?.stat;
+            Ok(Seen { czxid, owner, version, revoked: false })
         })),
         _ => Answer::Synced(body.map(|_| ())),
     }

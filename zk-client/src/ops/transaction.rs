@@ -5,7 +5,7 @@ use std::time::Duration;
 use zk_proto::ops::data::SetDataRequest;
 use zk_proto::ops::delete::DeleteRequest;
 use zk_proto::ops::multi::{CheckVersionRequest, MultiOp, MultiRequest, MultiResponse, MultiResult};
-use zk_proto::{Acl, CreateMode, ErrorCode, Stat};
+use zk_proto::{Acl, CreateMode, ErrorCode, Stat, Zxid};
 
 use super::Draft;
 use super::create::NewNode;
@@ -145,6 +145,13 @@ impl<'a> Transaction<'a> {
         self.start()
     }
 
+    /// As [`Transaction::commit`], and tells the zxid of the transaction: the `czxid` of what it created and the
+    /// `mzxid` of what it set, on every server.
+    pub fn commit_with_zxid(self) -> Pending<(Zxid, Vec<TransactionResult>)> {
+        let (draft, request) = self.request();
+        draft.send(request, decode_with_zxid)
+    }
+
     fn step(mut self, path: String, make: impl FnOnce(String) -> MultiOp) -> Self {
         match self.draft.path(path) {
             Ok(path) => {
@@ -161,16 +168,21 @@ impl<'a> Transaction<'a> {
     }
 
     fn start(self) -> Pending<Vec<TransactionResult>> {
+        let (draft, request) = self.request();
+        draft.send(request, |answered| decode_with_zxid(answered).map(|(_, results)| results))
+    }
+
+    fn request(self) -> (Draft<'a>, Result<Request, Error>) {
         let Self { draft, steps, broken } = self;
         let request = match broken {
             Some(error) => Err(error),
             None => Ok(Request::Multi(MultiRequest { ops: steps })),
         };
-        draft.send(request, decode)
+        (draft, request)
     }
 }
 
-fn decode(answered: Answered<'_>) -> Result<Vec<TransactionResult>, Error> {
+fn decode_with_zxid(answered: Answered<'_>) -> Result<(Zxid, Vec<TransactionResult>), Error> {
     let operation = answered.operation();
     let (reply, zxid, rest) = {
         let (reply, rest) = answered.reply()?;
@@ -206,5 +218,5 @@ fn decode(answered: Answered<'_>) -> Result<Vec<TransactionResult>, Error> {
             _ => return Err(rest.bad_reply(operation, "a result of another kind than its step")),
         });
     }
-    Ok(results)
+    Ok((zxid, results))
 }

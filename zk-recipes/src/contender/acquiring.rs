@@ -2,14 +2,14 @@
 //! predecessor, and be admitted by a listing, never by a wake.
 
 use std::time::Duration;
-use zk_proto::path;
+use zk_proto::{SessionId, path};
 
 use super::core::{Core, Own, Session, Stage, Step};
 use super::hold::Hold;
 use super::line::Standing;
 use super::messages::{
-    Answer, Failure, Grant, Input, Leftover, Made, Output, Parents, Patience, Refusal, Request, RequestId,
-    Seen,
+    Answer, Claimed, Failure, Grant, Input, Leftover, Made, Output, Parents, Patience, Prefix, Refusal,
+    Request, RequestId, Seen,
 };
 use crate::limits::RETRY_PAUSE;
 use crate::loss::LossReason;
@@ -19,9 +19,15 @@ impl Core {
     pub(super) fn acquiring(&mut self, now: Duration, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Session { id, timeout, identity } if matches!(self.stage, Stage::Outside) => {
-                let prefix = path::join(&self.options.parent, &(self.options.prefix)(identity));
-                self.session = Session { id, timeout, until: Duration::ZERO, connected: true, prefix };
-                self.enter(out);
+                let identity = self.options.durable.map_or(identity, |durable| durable.owner);
+                let name = |prefix: &Prefix| path::join(&self.options.parent, &prefix(identity));
+                let prefixes = self.options.prefixes.iter().map(name).collect();
+                self.session = Session { id, timeout, until: Duration::ZERO, connected: true, prefixes };
+                match self.options.durable {
+                    // There may be nodes from an earlier life.
+                    Some(_) => self.find(out),
+                    None => self.enter(out),
+                }
             }
             Input::Answer { request, answer } => self.answered(now, request, answer, out),
             Input::Fired(request) if self.watch.as_ref().is_some_and(|(id, _)| *id == request) => {
@@ -51,6 +57,7 @@ impl Core {
             | Input::Fired(_)
             | Input::Heard { .. }
             | Input::Suspended
+            | Input::Again
             | Input::Check => {}
         }
     }
@@ -89,6 +96,9 @@ impl Core {
             (Stage::Verifying { look, .. }, Answer::Seen(seen)) if *look == request => {
                 self.verified(now, seen, out);
             }
+            (Stage::Claiming { claim, .. }, Answer::Claimed(claimed)) if *claim == request => {
+                self.claimed(now, claimed, out);
+            }
             (Stage::Listing(list), Answer::Listed(listed)) if *list == request => match listed {
                 Ok(names) => self.decide(now, &names, out),
                 Err(_) => self.absent(out),
@@ -119,6 +129,7 @@ impl Core {
             | Answer::Listed(Err(refusal))
             | Answer::Synced(Err(refusal))
             | Answer::Seen(Err(refusal))
+            | Answer::Claimed(Err(refusal))
             | Answer::ParentsMade(Err(refusal)) => *refusal,
             _ => return false,
         };
@@ -129,21 +140,25 @@ impl Core {
             Stage::MakingParents(id) => (*id == request, Step::Enter),
             Stage::Finding { sync, list, .. } => (*sync == request || *list == request, Step::Find),
             Stage::Verifying { look, .. } => (*look == request, Step::Find),
+            Stage::Claiming { claim, .. } => (*claim == request, Step::Find),
             Stage::Listing(id) | Stage::Arming { watch: id, .. } => (*id == request, Step::List),
             _ => (false, Step::List),
         };
         if !waited_for {
             return true;
         }
+        let claiming = matches!(answer, Answer::Claimed(_));
         let reading = !matches!(answer, Answer::Created(_) | Answer::ParentsMade(_));
         match refusal {
             Refusal::SessionOver => self.session_over(LossReason::SessionExpired, out),
             Refusal::NotNow => self.pause(now, then),
+            // A claim that was carried out is found by the version it has made, and repeated.
+            Refusal::Unknown | Refusal::Changed | Refusal::NoNode if claiming => self.find(out),
             Refusal::Unknown if reading => self.pause(now, then),
             Refusal::Never if reading => self.refuse(out),
             Refusal::Never => self.not_made(out),
             Refusal::Unsupported if reading => self.refuse(out),
-            Refusal::NoNode | Refusal::Unknown | Refusal::Unsupported => return false,
+            Refusal::NoNode | Refusal::Unknown | Refusal::Unsupported | Refusal::Changed => return false,
         }
         true
     }
@@ -157,8 +172,8 @@ impl Core {
         out: &mut Vec<Output>,
     ) {
         match made {
-            Ok(Made { path, czxid }) => {
-                self.own = Some(Own { path, czxid });
+            Ok(Made { paths, czxid }) => {
+                self.own = Some(Own { paths, token: czxid, version: 0, taken_over: false });
                 match (names, list) {
                     (Some(names), _) => self.decide(now, &names, out),
                     (None, Some(list)) => self.stage = Stage::Listing(list),
@@ -181,12 +196,18 @@ impl Core {
     fn found(&mut self, out: &mut Vec<Output>) {
         let Stage::Finding { synced: true, names, .. } = &mut self.stage else { return };
         let Some(names) = names.take() else { return };
-        let prefix = path::name(&self.session.prefix);
-        match sequence::find(&names, prefix) {
-            Some(name) => {
-                let path = path::join(&self.options.parent, name);
-                let look = self.send(Request::Look { path: path.clone() }, out);
-                self.stage = Stage::Verifying { look, path, names };
+        let ours = |prefix: &String| sequence::find(&names, path::name(prefix));
+        let found = self.session.prefixes.iter().filter_map(ours);
+        let paths: Vec<String> = found.map(|name| path::join(&self.options.parent, name)).collect();
+        match paths.first() {
+            Some(first) if paths.len() == self.session.prefixes.len() => {
+                let look = self.send(Request::Look { path: first.clone() }, out);
+                self.stage = Stage::Verifying { look, paths, names };
+            }
+            Some(_) => {
+                // They were made together, and somebody has deleted one: the rest is no place in line.
+                out.push(Output::Leave(Leftover::Named { paths, session: self.pinned() }));
+                self.enter(out);
             }
             None => self.enter(out),
         }
@@ -194,22 +215,44 @@ impl Core {
 
     /// A node that belongs to another session is about to vanish: never stand on it (CURATOR-498, CURATOR-604).
     fn verified(&mut self, now: Duration, seen: Result<Seen, Refusal>, out: &mut Vec<Output>) {
-        let Stage::Verifying { path, names, .. } = std::mem::replace(&mut self.stage, Stage::Over) else {
+        let Stage::Verifying { paths, names, .. } = std::mem::replace(&mut self.stage, Stage::Over) else {
             return;
         };
         match seen {
-            Ok(Seen { czxid, owner }) if owner == self.session.id => {
-                self.own = Some(Own { path, czxid });
+            Ok(Seen { owner, version, .. }) if self.options.durable.is_some() && owner == SessionId::NONE => {
+                if let Some(path) = paths.first().cloned() {
+                    let claim = self.send(Request::Claim { path, version }, out);
+                    self.stage = Stage::Claiming { claim, paths, names };
+                }
+            }
+            Ok(Seen { czxid, owner, version, .. }) if owner == self.owner() => {
+                self.own = Some(Own { paths, token: czxid, version, taken_over: false });
                 self.decide(now, &names, out);
             }
             _ => self.enter(out),
         }
     }
 
+    /// Ours from here on: whoever held it before finds its version changed.
+    fn claimed(&mut self, now: Duration, claimed: Result<Claimed, Refusal>, out: &mut Vec<Output>) {
+        let Stage::Claiming { paths, names, .. } = std::mem::replace(&mut self.stage, Stage::Over) else {
+            return;
+        };
+        match claimed {
+            Ok(Claimed { version, mzxid }) => {
+                self.own = Some(Own { paths, token: mzxid, version, taken_over: !self.has_created });
+                self.decide(now, &names, out);
+            }
+            Err(_) => self.find(out),
+        }
+    }
+
     /// Reads a listing that is at least as new as our own node. Only here anybody is admitted, never on a wake.
     fn decide(&mut self, now: Duration, names: &[String], out: &mut Vec<Output>) {
         let Some(own) = self.own.clone() else { return };
-        let survey = self.options.rule.survey(names, path::name(&own.path));
+        let mine: Vec<&str> = own.paths.iter().map(|path| path::name(path)).collect();
+        let survey = self.options.rule.survey(names, &mine);
+        self.ahead = survey.ahead;
         if !survey.foreign.is_empty() {
             out.push(Output::Foreign(survey.foreign.iter().map(|name| (*name).to_owned()).collect()));
         }
@@ -243,17 +286,19 @@ impl Core {
 
     fn admitted(&mut self, now: Duration, own: Own, out: &mut Vec<Output>) {
         let Session { id, timeout, until, .. } = self.session;
-        let hold = Hold::new(self.options.loss, timeout, until);
+        let hold = Hold::new(self.options.hold_policy(), timeout, until);
         if now >= hold.deadline() {
             // The answer lay here so long that the session may be over, and somebody else admitted since.
             return self.list(out);
         }
         self.forget_predecessor(out);
-        let watch = self.send(Request::WatchOwn { path: own.path.clone() }, out);
-        self.stage = Stage::Holding { hold, watch: Some(watch), again: None };
-        let number = Contender::parse(path::name(&own.path), &self.options.rule.counts);
+        self.stage = Stage::Holding { hold, watches: Vec::new(), again: None };
+        self.watch_own(out);
+        let first = own.paths.first().map_or("", |path| path::name(path));
+        let number = Contender::parse(first, &self.options.rule.counts);
         let sequence = number.map_or(Sequence(0), |contender| contender.sequence);
-        out.push(Output::Grant(Grant { path: own.path, czxid: own.czxid, sequence, session: id }));
+        let version = self.options.durable.map(|_| own.version);
+        out.push(Output::Grant(Grant { paths: own.paths, token: own.token, sequence, session: id, version }));
     }
 
     /// Our node is gone, and our session is not.
@@ -269,13 +314,15 @@ impl Core {
         let stood = self.own.take().is_some() || !matches!(self.stage, Stage::Outside);
         self.watch = None;
         self.stage = Stage::Outside;
-        if stood {
+        if stood && self.options.durable.is_none() {
             out.push(Output::Requeued);
         }
     }
 
     fn enter(&mut self, out: &mut Vec<Output>) {
-        let create = self.send(Request::Create { prefix: self.session.prefix.clone() }, out);
+        self.has_created = true;
+        let durable = self.options.durable.is_some();
+        let create = self.send(Request::Create { prefixes: self.session.prefixes.clone(), durable }, out);
         let list = Some(self.send_list(out));
         self.stage = Stage::Entering { create, list, names: None };
     }
@@ -342,20 +389,30 @@ impl Core {
     /// Hands over whatever of ours is, or may be, at the server.
     fn leave(&mut self, out: &mut Vec<Output>) {
         self.forget_predecessor(out);
-        let session = self.session.id;
+        let session = self.pinned();
+        // What an earlier life left is given up by a release only: giving up waiting must not let others in.
         if let Some(own) = self.own.take() {
-            out.push(Output::Leave(Leftover::Named { path: own.path, session }));
+            if !own.taken_over {
+                out.push(Output::Leave(Leftover::Named { paths: own.paths, session }));
+            }
             return;
         }
-        match &self.stage {
-            Stage::Entering { .. } | Stage::Finding { .. } | Stage::Pausing { then: Step::Find, .. } => {
-                let prefix = self.session.prefix.clone();
-                out.push(Output::Leave(Leftover::Unnamed { prefix, session }));
+        if session.is_none() && !self.has_created {
+            return;
+        }
+        let unnamed = match &self.stage {
+            Stage::Entering { .. } | Stage::Finding { .. } | Stage::Pausing { then: Step::Find, .. } => true,
+            // The session that created it is over, and the node is not.
+            Stage::Outside => session.is_none(),
+            Stage::Verifying { paths, .. } | Stage::Claiming { paths, .. } => {
+                out.push(Output::Leave(Leftover::Named { paths: paths.clone(), session }));
+                false
             }
-            Stage::Verifying { path, .. } => {
-                out.push(Output::Leave(Leftover::Named { path: path.clone(), session }));
-            }
-            _ => {}
+            _ => false,
+        };
+        if unnamed {
+            let prefixes = self.session.prefixes.clone();
+            out.push(Output::Leave(Leftover::Unnamed { prefixes, session }));
         }
     }
 }

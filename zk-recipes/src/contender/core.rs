@@ -7,7 +7,7 @@ use std::time::Duration;
 use zk_proto::{SessionId, Zxid};
 
 use super::hold::{Hold, HoldState};
-use super::messages::{Input, Options, Output, Patience, Request, RequestId};
+use super::messages::{Grant, Input, Options, Output, Patience, Request, RequestId};
 
 /// One contender.
 #[derive(Debug)]
@@ -18,8 +18,14 @@ pub struct Core {
     pub(super) own: Option<Own>,
     /// The predecessor's watch, and its path.
     pub(super) watch: Option<(RequestId, String)>,
+    /// How many were before us in the last listing.
+    pub(super) ahead: usize,
+    /// Whether somebody has asked us to give up what we hold.
+    pub(super) revoked: bool,
     /// Whether the server turned out not to have container nodes.
     pub(super) no_containers: bool,
+    /// Whether nodes were asked for in this life, or may be there from it.
+    pub(super) has_created: bool,
     requests: u64,
 }
 
@@ -30,15 +36,28 @@ pub(super) struct Session {
     pub(super) timeout: Duration,
     pub(super) until: Duration,
     pub(super) connected: bool,
-    /// Path of our node up to its number.
-    pub(super) prefix: String,
+    /// Paths of our nodes up to their numbers.
+    pub(super) prefixes: Vec<String>,
 }
 
-/// Our node.
+/// Our nodes.
 #[derive(Debug, Clone)]
 pub(super) struct Own {
-    pub(super) path: String,
-    pub(super) czxid: Zxid,
+    pub(super) paths: Vec<String>,
+    pub(super) token: Zxid,
+    /// Of the first one; counts for durable ones only.
+    pub(super) version: i32,
+    /// Whether they are from an earlier life of their owner: who gives up waiting leaves those where they are.
+    pub(super) taken_over: bool,
+}
+
+/// A watch on one of our own nodes, under way or left.
+#[derive(Debug)]
+pub(super) struct OwnWatch {
+    pub(super) request: RequestId,
+    /// Which of our nodes.
+    pub(super) node: usize,
+    pub(super) answered: bool,
 }
 
 #[derive(Debug)]
@@ -63,7 +82,13 @@ pub(super) enum Stage {
     /// Something with our UUID is there: is it this session's?
     Verifying {
         look: RequestId,
-        path: String,
+        paths: Vec<String>,
+        names: Vec<String>,
+    },
+    /// A durable node of ours is there, from an earlier life or another session.
+    Claiming {
+        claim: RequestId,
+        paths: Vec<String>,
         names: Vec<String>,
     },
     Listing(RequestId),
@@ -82,7 +107,7 @@ pub(super) enum Stage {
     /// Granted, and held or lost.
     Holding {
         hold: Hold,
-        watch: Option<RequestId>,
+        watches: Vec<OwnWatch>,
         again: Option<Duration>,
     },
     Over,
@@ -105,10 +130,41 @@ impl Core {
             timeout: Duration::ZERO,
             until: Duration::ZERO,
             connected: true,
-            prefix: String::new(),
+            prefixes: Vec::new(),
         };
-        let (stage, own, watch) = (Stage::Outside, None, None);
-        Self { options, stage, session, own, watch, no_containers: false, requests: 0 }
+        Self {
+            options,
+            stage: Stage::Outside,
+            session,
+            own: None,
+            watch: None,
+            ahead: 0,
+            revoked: false,
+            no_containers: false,
+            has_created: false,
+            requests: 0,
+        }
+    }
+
+    /// A contender that holds already, by nodes of the session `grant.session` that were made elsewhere. Tell it
+    /// the session's timeout and local deadline, and what becomes of it.
+    #[must_use]
+    pub fn holding_already(
+        options: Options,
+        grant: &Grant,
+        timeout: Duration,
+        until: Duration,
+    ) -> (Self, Vec<Output>) {
+        let mut core = Self::new(options);
+        let (id, connected, prefixes) = (grant.session, true, Vec::new());
+        core.session = Session { id, timeout, until, connected, prefixes };
+        let (paths, token) = (grant.paths.clone(), grant.token);
+        core.own = Some(Own { paths, token, version: grant.version.unwrap_or(0), taken_over: false });
+        let hold = Hold::new(core.options.hold_policy(), timeout, until);
+        core.stage = Stage::Holding { hold, watches: Vec::new(), again: None };
+        let mut out = Vec::new();
+        core.watch_own(&mut out);
+        (core, out)
     }
 
     /// Takes in what happened and says what to do.
@@ -155,16 +211,58 @@ impl Core {
         }
     }
 
-    /// Our node, once it is known.
+    /// Whether what was held is lost, and its node was kept for [`Input::Again`].
     #[must_use]
-    pub fn own_path(&self) -> Option<&str> {
-        self.own.as_ref().map(|own| own.path.as_str())
+    pub fn keeps_place(&self) -> bool {
+        self.own.is_some() && matches!(&self.stage, Stage::Holding { hold, .. } if hold.is_lost())
+    }
+
+    /// Our nodes, once they are known.
+    #[must_use]
+    pub fn own_paths(&self) -> &[String] {
+        self.own.as_ref().map_or(&[], |own| &own.paths)
+    }
+
+    /// How many are before us, once we stand in line: as of the last listing.
+    #[must_use]
+    pub const fn ahead(&self) -> Option<usize> {
+        match &self.stage {
+            Stage::Arming { .. } | Stage::Waiting => Some(self.ahead),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody has written to our node that we should give it up; stays.
+    #[must_use]
+    pub const fn is_revoked(&self) -> bool {
+        self.revoked
+    }
+
+    /// How long to wait from now on.
+    pub const fn set_patience(&mut self, patience: Patience) {
+        self.options.patience = patience;
     }
 
     /// Whether it has ended: cancelled, failed, or released.
     #[must_use]
     pub fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Over)
+    }
+
+    /// Who owns our nodes, as the server has it.
+    pub(super) const fn owner(&self) -> SessionId {
+        match self.options.durable {
+            Some(_) => SessionId::NONE,
+            None => self.session.id,
+        }
+    }
+
+    /// The session that our nodes are deleted in; any, if they outlive sessions.
+    pub(super) const fn pinned(&self) -> Option<SessionId> {
+        match self.options.durable {
+            Some(_) => None,
+            None => Some(self.session.id),
+        }
     }
 
     pub(super) fn send(&mut self, request: Request, out: &mut Vec<Output>) -> RequestId {

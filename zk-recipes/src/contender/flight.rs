@@ -4,10 +4,11 @@ use bytes::Bytes;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use zk_client::{Children, Client, Created, Error, ErrorKind, Node, Pending, Watch};
-use zk_proto::{Acl, CreateMode, ErrorCode, SessionId};
+use zk_client::{Children, Client, Created, Error, ErrorKind, Node, Pending, TransactionResult, Watch};
+use zk_proto::{Acl, CreateMode, ErrorCode, SessionId, Stat, Zxid};
 
-use super::messages::{Answer, Input, Made, Refusal, Request, RequestId, Seen};
+use super::messages::{Answer, Claimed, Input, Made, Refusal, Request, RequestId, Seen};
+use crate::sequence::REVOKE;
 
 /// What is under way for one contender: a handful at most.
 #[derive(Debug, Default)]
@@ -15,7 +16,8 @@ pub(super) struct Flights(Vec<(RequestId, Flight)>);
 
 #[derive(Debug)]
 enum Flight {
-    Create(Pending<Created>),
+    Create(Creation),
+    Claim(Pending<Stat>),
     Parents(Pending<Created>),
     List(Pending<Children>),
     Sync(Pending<()>),
@@ -23,6 +25,51 @@ enum Flight {
     Watch(Pending<(Node, Watch)>),
     /// Left by the request of this id.
     Armed(Watch),
+}
+
+/// The creation of one node, or of several together.
+#[derive(Debug)]
+pub(crate) enum Creation {
+    One(Pending<Created>),
+    Together(Pending<(Zxid, Vec<TransactionResult>)>),
+}
+
+impl Creation {
+    fn send(
+        client: &Client,
+        outfit: &Outfit,
+        session: SessionId,
+        prefixes: &[String],
+        mode: CreateMode,
+    ) -> Self {
+        let (data, acl) = (&outfit.data, &outfit.acl);
+        if let [prefix] = prefixes {
+            let create = client.create(prefix.as_str(), data.clone()).mode(mode).acl(acl.clone());
+            return Self::One(create.in_session(session).send());
+        }
+        let all = prefixes.iter().fold(client.transaction(), |all, prefix| {
+            all.create_with(prefix.as_str(), data.clone(), mode, acl.clone())
+        });
+        Self::Together(all.in_session(session).commit_with_zxid())
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Made, Error>> {
+        match self {
+            Self::One(pending) => {
+                let made = |Created { path, stat, .. }| Made { paths: vec![path], czxid: stat.czxid };
+                poll(pending, cx).map_ok(made)
+            }
+            Self::Together(pending) => poll(pending, cx).map_ok(|(czxid, results)| {
+                let paths = results.iter().filter_map(TransactionResult::created_path);
+                Made { paths: paths.map(ToOwned::to_owned).collect(), czxid }
+            }),
+        }
+    }
+
+    /// The paths of what was created.
+    pub(crate) async fn done(mut self) -> Result<Vec<String>, Error> {
+        std::future::poll_fn(|cx| self.poll(cx)).await.map(|made| made.paths)
+    }
 }
 
 /// An end.
@@ -51,13 +98,13 @@ impl Flights {
         request: Request,
     ) {
         let flight = match request {
-            Request::Create { prefix } => Flight::Create(
-                client
-                    .create(prefix, outfit.data.clone())
-                    .mode(CreateMode::EphemeralSequential)
-                    .acl(outfit.acl.clone())
-                    .in_session(session)
-                    .send(),
+            Request::Create { prefixes, durable } => {
+                let mode =
+                    if durable { CreateMode::PersistentSequential } else { CreateMode::EphemeralSequential };
+                Flight::Create(Creation::send(client, outfit, session, &prefixes, mode))
+            }
+            Request::Claim { path, version } => Flight::Claim(
+                client.set(path, outfit.data.clone()).version(version).in_session(session).send(),
             ),
             Request::MakeParents { path, container } => {
                 let create = client.create(path, Bytes::new()).acl(outfit.acl.clone()).in_session(session);
@@ -80,10 +127,10 @@ impl Flights {
     }
 
     /// The creation under way, if there is one.
-    pub(super) fn take_create(&mut self) -> Option<Pending<Created>> {
+    pub(super) fn take_create(&mut self) -> Option<Creation> {
         let at = self.0.iter().position(|(_, flight)| matches!(flight, Flight::Create(_)))?;
         match self.0.remove(at).1 {
-            Flight::Create(pending) => Some(pending),
+            Flight::Create(creation) => Some(creation),
             _ => None,
         }
     }
@@ -113,9 +160,10 @@ type End = (Input, Option<Error>, Option<Watch>);
 impl Flight {
     fn poll(&mut self, cx: &mut Context<'_>, request: RequestId) -> Poll<End> {
         let (answer, error) = match self {
-            Self::Create(pending) => {
-                let made = |created: Created| Made { path: created.path, czxid: created.stat.czxid };
-                settle(ready!(poll(pending, cx)).map(made), Answer::Created)
+            Self::Create(creation) => settle(ready!(creation.poll(cx)), Answer::Created),
+            Self::Claim(pending) => {
+                let claimed = |stat: Stat| Claimed { version: stat.version, mzxid: stat.mzxid };
+                settle(ready!(poll(pending, cx)).map(claimed), Answer::Claimed)
             }
             Self::Parents(pending) => match ready!(poll(pending, cx)) {
                 // Somebody else made them.
@@ -152,8 +200,9 @@ fn settle<T>(result: Result<T, Error>, answer: fn(Result<T, Refusal>) -> Answer)
     }
 }
 
-const fn seen(node: &Node) -> Seen {
-    Seen { czxid: node.stat.czxid, owner: node.stat.ephemeral_owner }
+fn seen(node: &Node) -> Seen {
+    let Stat { czxid, ephemeral_owner: owner, version, .. } = node.stat;
+    Seen { czxid, owner, version, revoked: node.data == REVOKE }
 }
 
 /// What an error means to a contender.
@@ -166,6 +215,7 @@ fn classify(error: &Error) -> Refusal {
     }
     match error.code() {
         Some(ErrorCode::NoNode) => Refusal::NoNode,
+        Some(ErrorCode::BadVersion) => Refusal::Changed,
         Some(ErrorCode::Unimplemented) => Refusal::Unsupported,
         // The server may have passed it on before it gave up.
         Some(ErrorCode::OperationTimeout | ErrorCode::RequestTimeout) => Refusal::Unknown,

@@ -22,10 +22,14 @@ pub enum HoldState {
     Lost(LossReason),
 }
 
+/// A deadline that does not come, and that can still be added to a clock.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// One holding, from the grant to its end.
 #[derive(Debug)]
 pub(super) struct Hold {
-    policy: LossPolicy,
+    /// `None`: no disconnect and no clock ends it.
+    policy: Option<LossPolicy>,
     margin: Duration,
     /// Until when the server cannot have expired the session.
     until: Duration,
@@ -34,7 +38,7 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    pub(super) fn new(policy: LossPolicy, session_timeout: Duration, until: Duration) -> Self {
+    pub(super) fn new(policy: Option<LossPolicy>, session_timeout: Duration, until: Duration) -> Self {
         let margin = session_timeout * DEADLINE_MARGIN_PERCENT / 100;
         Self { policy, margin, until, since: None, lost: None }
     }
@@ -47,6 +51,10 @@ impl Hold {
         }
     }
 
+    pub(super) const fn lost_to(&self) -> Option<LossReason> {
+        self.lost
+    }
+
     pub(super) const fn is_lost(&self) -> bool {
         self.lost.is_some()
     }
@@ -57,7 +65,15 @@ impl Hold {
 
     /// When to look again.
     pub(super) const fn deadline(&self) -> Duration {
-        self.until.saturating_sub(self.margin)
+        match self.policy {
+            Some(_) => self.until.saturating_sub(self.margin),
+            None => NEVER,
+        }
+    }
+
+    /// Another session has begun, and what is held has outlived the last one.
+    pub(super) fn doubt(&mut self, now: Duration) {
+        self.since.get_or_insert(now);
     }
 
     /// The server was heard: the session lives at least until then.
@@ -67,15 +83,15 @@ impl Hold {
 
     /// The clock alone can end it, connected or not: a process that stood still finds its deadline passed.
     pub(super) fn check(&mut self, now: Duration) {
-        if now >= self.deadline() {
+        if self.policy.is_some() && now >= self.deadline() {
             self.lose(LossReason::DeadlineReached);
         }
     }
 
     pub(super) fn suspend(&mut self, now: Duration) {
         match self.policy {
-            LossPolicy::Standard => self.lose(LossReason::Disconnected),
-            LossPolicy::Session => {
+            Some(LossPolicy::Standard) => self.lose(LossReason::Disconnected),
+            Some(LossPolicy::Session) | None => {
                 self.since.get_or_insert(now);
                 self.check(now);
             }
@@ -103,7 +119,7 @@ mod tests {
 
     #[test]
     fn standard_stops_at_the_disconnect() {
-        let mut hold = Hold::new(LossPolicy::Standard, s(10), s(10));
+        let mut hold = Hold::new(Some(LossPolicy::Standard), s(10), s(10));
         assert_eq!(hold.state(), HoldState::Held);
         hold.suspend(s(3));
         assert_eq!(hold.state(), HoldState::Lost(LossReason::Disconnected));
@@ -114,7 +130,7 @@ mod tests {
 
     #[test]
     fn session_stops_at_the_deadline_less_the_margin() {
-        let mut hold = Hold::new(LossPolicy::Session, s(10), s(10));
+        let mut hold = Hold::new(Some(LossPolicy::Session), s(10), s(10));
         hold.suspend(s(3));
         hold.suspend(s(4));
         assert_eq!(hold.state(), HoldState::Suspect { since: s(3), deadline: s(9) });
@@ -126,7 +142,7 @@ mod tests {
 
     #[test]
     fn an_answer_moves_the_deadline_and_confirmation_ends_the_doubt() {
-        let mut hold = Hold::new(LossPolicy::Session, s(10), s(10));
+        let mut hold = Hold::new(Some(LossPolicy::Session), s(10), s(10));
         hold.suspend(s(3));
         hold.extend(s(15));
         hold.extend(s(12));
@@ -139,7 +155,7 @@ mod tests {
     #[test]
     fn a_process_that_stood_still_is_late_although_connected() {
         for policy in [LossPolicy::Standard, LossPolicy::Session] {
-            let mut hold = Hold::new(policy, s(10), s(10));
+            let mut hold = Hold::new(Some(policy), s(10), s(10));
             hold.check(s(30));
             assert_eq!(hold.state(), HoldState::Lost(LossReason::DeadlineReached));
         }

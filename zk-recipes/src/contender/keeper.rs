@@ -1,22 +1,24 @@
 //! What was granted: runs the core while its guard lives, watches the own node, the session and the clock, and
 //! publishes what it finds. The guard owns it and its task.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
-use zk_client::{ErrorKind, Pending, SessionState};
+use zk_client::{ErrorKind, SessionState};
+use zk_proto::SessionId;
 
 use super::core::Core;
 use super::flight::Flights;
 use super::hold::HoldState;
-use super::messages::{Grant, Input, Leftover, Output};
-use super::shell::{Context, final_reason, reason};
+use super::messages::{Grant, Input, Leftover, Output, Patience};
+use super::shell::{Context, Entrant, NotGranted, final_reason, reason};
+use crate::identity::Uuid;
 use crate::limits::RECONNECT_JITTER_MAX;
 use crate::loss::{LockState, LossReason};
-use crate::reaper::UnderWay;
+use crate::reaper::{Deletion, UnderWay};
 
 /// A place that was granted. Given up when dropped.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ struct Shared {
     origin: Instant,
     grant: Grant,
     state: watch::Sender<LockState>,
+    revoked: watch::Sender<bool>,
 }
 
 /// What a guard leaves when it is given up.
@@ -53,15 +56,74 @@ impl Holding {
         grant: Grant,
     ) -> Self {
         let (state, _) = watch::channel(LockState::Held);
-        let core = Mutex::new(core);
-        let shared = Arc::new(Shared { context, runtime, core, origin, grant, state });
-        let keeper = Keeper { shared: Arc::clone(&shared), flights, verify_at: None };
+        let (revoked, _) = watch::channel(core.is_revoked());
+        let (session, core) = (grant.session, Mutex::new(core));
+        let shared = Arc::new(Shared { context, runtime, core, origin, grant, state, revoked });
+        let keeper = Keeper { shared: Arc::clone(&shared), flights, session, verify_at: None };
         let keeper = shared.runtime.spawn(keeper.run()).abort_handle();
         Self { shared, keeper }
     }
 
-    pub(crate) fn context(&self) -> &Context {
+    /// Holds by nodes that were made outside of the line, in the session `grant.session`: watches them from here
+    /// on, and deletes them when it is given up. The grant must be a true one: nothing is asked before it counts.
+    ///
+    /// # Errors
+    /// There is no runtime here. The nodes are left to the caller.
+    #[allow(dead_code, reason = "for recipes on their way")]
+    pub(crate) fn of_nodes(context: Arc<Context>, grant: Grant) -> Result<Self, NotGranted> {
+        let runtime = Handle::try_current().map_err(|_| NotGranted::NoRuntime)?;
+        let origin = Instant::now();
+        let info = context.client.session_state().borrow().session();
+        let timeout =
+            info.filter(|info| info.id == grant.session).map_or(Duration::ZERO, |info| info.timeout);
+        // A session that is over has no deadline: lost at the first look at the clock.
+        let until = context.until(grant.session, origin).unwrap_or_default();
+        let (core, outputs) = Core::holding_already(context.options.clone(), &grant, timeout, until);
+        let mut flights = Flights::default();
+        for output in outputs {
+            if let Output::Send(id, request) = output {
+                context.send(&mut flights, grant.session, id, request);
+            }
+        }
+        Ok(Self::new(context, runtime, core, flights, origin, grant))
+    }
+
+    pub(crate) fn context(&self) -> &Arc<Context> {
         &self.shared.context
+    }
+
+    /// Level-triggered: stays true.
+    pub(crate) fn revoked(&self) -> watch::Receiver<bool> {
+        self.shared.revoked.subscribe()
+    }
+
+    /// What is lost is waited for again, on the node that it was held by if that was kept: see
+    /// [`Options::keeps_place`](super::Options). What is still held is given up first.
+    ///
+    /// # Cancellation
+    /// As [`stand_in_line`](super::stand_in_line).
+    #[allow(dead_code, reason = "for recipes on their way")]
+    pub(crate) async fn stand_again(self) -> Result<Self, NotGranted> {
+        self.keeper.abort();
+        let shared = Arc::clone(&self.shared);
+        let spare = Core::new(shared.context.options.clone());
+        let mut core = std::mem::replace(&mut *shared.lock(), spare);
+        drop(self);
+        let now = shared.origin.elapsed();
+        if matches!(core.hold(), Some(HoldState::Held | HoldState::Suspect { .. }) | None) {
+            let (adopt, runtime) = (&shared.context.reaper, &shared.runtime);
+            for output in core.handle(now, Input::Cancel) {
+                if let Output::Leave(leftover) = output {
+                    adopt.adopt(runtime, leftover, UnderWay::Nothing);
+                }
+            }
+            core = Core::new(shared.context.options.clone());
+        }
+        let session = if core.keeps_place() { shared.grant.session } else { SessionId::NONE };
+        core.handle(now, Input::Again);
+        core.set_patience(Patience::Forever);
+        let (context, runtime) = (Arc::clone(&shared.context), shared.runtime.clone());
+        Entrant::going_on(context, runtime, core, shared.origin, session).granted().await
     }
 
     pub(crate) fn grant(&self) -> &Grant {
@@ -98,7 +160,9 @@ impl Holding {
 impl Drop for Holding {
     fn drop(&mut self) {
         self.keeper.abort();
-        self.shared.input(Input::Cancel);
+        if self.shared.context.options.durable.is_none_or(|durable| durable.release_on_drop) {
+            self.shared.input(Input::Cancel);
+        }
         self.shared.state.send_if_modified(|state| {
             let held = state.is_held();
             if held {
@@ -112,8 +176,11 @@ impl Drop for Holding {
 impl Shared {
     fn handle(&self, input: Input) -> Vec<Output> {
         let now = self.origin.elapsed();
-        let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut core = self.lock();
         let outputs = core.handle(now, input);
+        if core.is_revoked() {
+            self.revoked.send_if_modified(|revoked| !std::mem::replace(revoked, true));
+        }
         // Published under the lock, so that states appear in the order in which they were decided.
         if let Some(hold) = core.hold() {
             let next = self.shown(hold);
@@ -135,7 +202,15 @@ impl Shared {
         outputs
     }
 
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn hear(&self) {
+        if self.grant.version.is_some() {
+            // No session's deadline is a durable lock's.
+            return;
+        }
         let input = match self.context.until(self.grant.session, self.origin) {
             Some(until) => Input::Heard { until },
             None => Input::SessionOver(reason(*self.context.client.session_state().borrow())),
@@ -154,7 +229,7 @@ impl Shared {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+        let core = self.lock();
         core.deadline().map(|at| self.origin + at)
     }
 
@@ -167,6 +242,8 @@ impl Shared {
 struct Keeper {
     shared: Arc<Shared>,
     flights: Flights,
+    /// The session worked in: that of the grant, unless what is held outlives it.
+    session: SessionId,
     /// When to look at the own node after a reconnect.
     verify_at: Option<Instant>,
 }
@@ -200,13 +277,20 @@ impl Keeper {
             }
         }
         if let LockState::Lost(reason) = *self.shared.state.borrow() {
-            tracing::warn!(path = self.shared.grant.path, %reason, "lost");
+            tracing::warn!(path = self.shared.grant.path(), %reason, "lost");
         }
     }
 
     fn session_is(&mut self, state: SessionState) {
         match state {
-            SessionState::Connected(info) if info.id == self.shared.grant.session => {
+            SessionState::Connected(info)
+                if info.id != self.session && self.shared.grant.version.is_some() =>
+            {
+                self.session = info.id;
+                let identity = Uuid::from_random(rand::random());
+                self.input(Input::Session { id: info.id, timeout: info.timeout, identity });
+            }
+            SessionState::Connected(info) if info.id == self.session => {
                 self.shared.hear();
                 if matches!(*self.shared.state.borrow(), LockState::Suspect { .. }) {
                     let jitter = RECONNECT_JITTER_MAX.min(info.timeout / 10);
@@ -215,7 +299,7 @@ impl Keeper {
                     self.input(Input::Connected);
                 }
             }
-            SessionState::Suspended(info) if info.id == self.shared.grant.session => {
+            SessionState::Suspended(info) if info.id == self.session => {
                 self.verify_at = None;
                 self.shared.hear();
                 self.input(Input::Suspended);
@@ -228,7 +312,7 @@ impl Keeper {
         for output in self.shared.input(input) {
             match output {
                 Output::Send(id, request) => {
-                    self.shared.context.send(&mut self.flights, self.shared.grant.session, id, request);
+                    self.shared.context.send(&mut self.flights, self.session, id, request);
                 }
                 Output::Forget(request) => self.flights.forget(request),
                 _ => {}
@@ -251,16 +335,15 @@ fn random_up_to(limit: Duration) -> Duration {
 /// The deletion of a node that was given up. Dropped before its end, the reaper sees it through.
 pub(crate) struct Deleting {
     shared: Arc<Shared>,
-    under_way: Option<(Leftover, Pending<()>)>,
+    under_way: Option<(Leftover, Deletion)>,
 }
 
 impl Deleting {
     fn start(shared: &Arc<Shared>, leftover: Leftover) -> Self {
         let under_way = match &leftover {
-            Leftover::Named { path, session } => {
-                let client = &shared.context.client;
-                let delete = client.delete(path.as_str()).in_session(*session).send();
-                Some((leftover, delete))
+            Leftover::Named { paths, session } => {
+                let deletion = Deletion::send(&shared.context.client, paths, *session);
+                Some((leftover, deletion))
             }
             Leftover::Unnamed { .. } => None,
         };
@@ -272,14 +355,21 @@ impl Deleting {
     /// # Errors
     /// It failed, and the reaper has it.
     pub(crate) async fn done(mut self) -> Result<Option<LossReason>, zk_client::Error> {
-        let Some((_, pending)) = &mut self.under_way else { return Ok(None) };
-        let outcome = pending.await;
-        let Some((leftover, _)) = self.under_way.take() else { return Ok(None) };
+        let Some((_, deletion)) = &mut self.under_way else { return Ok(None) };
+        let outcome = deletion.done().await;
+        let Some((leftover, deletion)) = self.under_way.take() else { return Ok(None) };
+        let pinned = matches!(&leftover, Leftover::Named { session: Some(_), .. });
         match outcome {
             Ok(()) => Ok(None),
-            Err(error) if error.is_no_node() => Ok(Some(LossReason::NodeDeleted)),
+            Err(error) if error.is_no_node() => {
+                if matches!(deletion, Deletion::Together(_)) {
+                    // One of several is gone, and the others were not deleted because of it.
+                    self.shared.context.reaper.adopt(&self.shared.runtime, leftover, UnderWay::Nothing);
+                }
+                Ok(Some(LossReason::NodeDeleted))
+            }
             Err(error) => match error.kind() {
-                ErrorKind::SessionExpired => Ok(Some(LossReason::SessionExpired)),
+                ErrorKind::SessionExpired if pinned => Ok(Some(LossReason::SessionExpired)),
                 ErrorKind::Closed => Ok(Some(LossReason::ClientClosed)),
                 ErrorKind::AuthFailed => Ok(Some(LossReason::AuthFailed)),
                 _ => {
@@ -293,8 +383,8 @@ impl Deleting {
 
 impl Drop for Deleting {
     fn drop(&mut self) {
-        if let Some((leftover, pending)) = self.under_way.take() {
-            self.shared.context.reaper.adopt(&self.shared.runtime, leftover, UnderWay::Delete(pending));
+        if let Some((leftover, deletion)) = self.under_way.take() {
+            self.shared.context.reaper.adopt(&self.shared.runtime, leftover, UnderWay::Delete(deletion));
         }
     }
 }

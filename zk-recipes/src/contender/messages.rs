@@ -16,14 +16,43 @@ pub struct Options {
     pub parent: String,
     /// Who counts, and who is admitted.
     pub rule: Rule,
-    /// The prefix of our own name, up to the sequence number.
-    pub prefix: fn(Uuid) -> String,
+    /// The names of our own nodes, up to the sequence number: one, or several that are made in one transaction.
+    pub prefixes: Vec<Prefix>,
+    /// Our nodes outlive the session, and are found again by this identity; see [`Durable`].
+    pub durable: Option<Durable>,
     /// Whether to wait at all.
     pub patience: Patience,
     /// What a missing parent is created as.
     pub parents: Parents,
     /// When what is held counts as lost.
     pub loss: LossPolicy,
+    /// Whether a holder that counts itself out at a disconnect leaves its node where it is, to stand on it again
+    /// ([`Input::Again`]).
+    pub keeps_place: bool,
+}
+
+impl Options {
+    /// When what is held ends by itself: not at all if it outlives the session.
+    pub(super) const fn hold_policy(&self) -> Option<LossPolicy> {
+        match self.durable {
+            Some(_) => None,
+            None => Some(self.loss),
+        }
+    }
+}
+
+/// Names a node up to its number.
+pub type Prefix = fn(Uuid) -> String;
+
+/// A place in line that outlives its session: persistent nodes, named after their owner. Whoever comes with the
+/// same identity takes them over, by a write that makes their version a new one; who held them until then finds
+/// the version changed, and has lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Durable {
+    /// The owner's identity, the same in every life of it.
+    pub owner: Uuid,
+    /// Whether a guard that is dropped gives up what it holds.
+    pub release_on_drop: bool,
 }
 
 /// How long to wait in line.
@@ -91,6 +120,8 @@ pub enum Input {
     Tick,
     /// Somebody asks whether it is still held: looks at the clock, and asks for nothing to be sent.
     Check,
+    /// What was held is lost, and is to be waited for again: on the node it was held by, if that was kept.
+    Again,
     /// Nobody wants it any more: the future was dropped, or the guard released.
     Cancel,
 }
@@ -109,15 +140,26 @@ pub enum Answer {
     Seen(Result<Seen, Refusal>),
     /// Of [`Request::MakeParents`]: they are there now.
     ParentsMade(Result<(), Refusal>),
+    /// Of [`Request::Claim`].
+    Claimed(Result<Claimed, Refusal>),
 }
 
-/// A node that was created.
+/// Nodes that were created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
-    /// Its path, with its number.
-    pub path: String,
-    /// The transaction that created it.
+    /// Their paths, with their numbers, in the order in which they were asked for.
+    pub paths: Vec<String>,
+    /// The transaction that created them.
     pub czxid: Zxid,
+}
+
+/// A durable node that was taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claimed {
+    /// Its version now.
+    pub version: i32,
+    /// The transaction that took it over.
+    pub mzxid: Zxid,
 }
 
 /// A node that was looked at.
@@ -125,8 +167,12 @@ pub struct Made {
 pub struct Seen {
     /// The transaction that created it.
     pub czxid: Zxid,
-    /// The session that owns it.
+    /// The session that owns it; [`SessionId::NONE`] of a persistent node.
     pub owner: SessionId,
+    /// Its data's version.
+    pub version: i32,
+    /// Whether its data is [`REVOKE`](crate::sequence::REVOKE): somebody asks its owner to give it up.
+    pub revoked: bool,
 }
 
 /// Why a request was not done.
@@ -134,6 +180,8 @@ pub struct Seen {
 pub enum Refusal {
     /// There is no such node.
     NoNode,
+    /// The node's version is not the one asked for.
+    Changed,
     /// A write was sent and its answer never came: it may have been done.
     Unknown,
     /// Not done, and worth another try.
@@ -168,10 +216,19 @@ pub enum Output {
 /// A request to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// Create an ephemeral sequential node.
+    /// Create sequential nodes, all of them or none.
     Create {
-        /// Its path up to the number.
-        prefix: String,
+        /// Their paths up to the number.
+        prefixes: Vec<String>,
+        /// Persistent ones, instead of ephemeral.
+        durable: bool,
+    },
+    /// Write our own data to a durable node, if it has this version.
+    Claim {
+        /// The node.
+        path: String,
+        /// Its version.
+        version: i32,
     },
     /// Create the line's parent and its ancestors; that somebody else made them is as good.
     MakeParents {
@@ -211,32 +268,43 @@ pub enum Request {
 /// A place that was granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// Our node.
-    pub path: String,
-    /// The transaction that created it.
-    pub czxid: Zxid,
-    /// Its number.
+    /// Our nodes; at least one.
+    pub paths: Vec<String>,
+    /// The transaction that created them, or took them over.
+    pub token: Zxid,
+    /// The number of the first one.
     pub sequence: Sequence,
-    /// The session that owns it.
+    /// The session it was granted in.
     pub session: SessionId,
+    /// The version of a durable node; any other has any.
+    pub version: Option<i32>,
+}
+
+impl Grant {
+    /// Our first node.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.paths.first().map_or("", String::as_str)
+    }
 }
 
 /// What a contender leaves behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leftover {
-    /// This node.
+    /// These nodes.
     Named {
-        /// Its path.
-        path: String,
-        /// The session that owns it.
-        session: SessionId,
+        /// Their paths.
+        paths: Vec<String>,
+        /// The session that owns them; `None` of persistent nodes.
+        session: Option<SessionId>,
     },
-    /// A node whose number is not known, if it is there at all: the answer to its creation is outstanding or lost.
+    /// Nodes whose numbers are not known, if they are there at all: the answer to their creation is outstanding or
+    /// lost.
     Unnamed {
-        /// Its path up to the number.
-        prefix: String,
-        /// The session that owns it.
-        session: SessionId,
+        /// Their paths up to the number.
+        prefixes: Vec<String>,
+        /// The session that owns them; `None` of persistent nodes.
+        session: Option<SessionId>,
     },
 }
 

@@ -36,12 +36,13 @@ pub use self::core::Core;
 pub use hold::HoldState;
 pub use line::{Rule, Standing, Survey};
 pub use messages::{
-    Answer, Failure, Grant, Input, Leftover, Made, Options, Output, Parents, Patience, Refusal, Request,
-    RequestId, Seen,
+    Answer, Claimed, Durable, Failure, Grant, Input, Leftover, Made, Options, Output, Parents, Patience,
+    Prefix, Refusal, Request, RequestId, Seen,
 };
 
+pub(crate) use flight::Creation;
 pub(crate) use keeper::{GivenUp, Holding};
-pub(crate) use shell::{Context, NotGranted, stand_in_line};
+pub(crate) use shell::{Context, Entrant, NotGranted, stand_in_line};
 
 #[cfg(test)]
 mod model;

@@ -1,7 +1,7 @@
 //! The core against a small model of ZooKeeper: several contenders, every interleaving that chance brings, lost
 //! connections and answers, expiry, cancellation, vanishing parents, clocks that run at one rate. The oracle:
 //!
-//! - never two holders that count themselves in;
+//! - never two holders that count themselves in, of those whose dialects exclude each other;
 //! - tokens rise from grant to grant;
 //! - when all have been cancelled and all is quiet, no node is left;
 //! - a node that goes or changes wakes at most one who waits;
@@ -18,8 +18,9 @@ use std::time::Duration;
 use zk_proto::{SessionId, Zxid};
 
 use super::*;
+use crate::dialect::Dialect;
 use crate::loss::LossPolicy;
-use crate::sequence::{MUTEX, curator_lock_prefix};
+use crate::sequence::{CURATOR_LOCK, KAZOO_LOCK, MUTEX};
 use tree::{Tree, Wire};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,10 +33,56 @@ enum Back {
     Event(String),
 }
 
+/// Whose code a peer runs, as far as its place in line goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Make {
+    /// Ours: reads every dialect.
+    Ours(Dialect),
+    /// Reads and writes Curator's alone.
+    StockCurator,
+    /// Reads and writes Kazoo's alone.
+    StockKazoo,
+}
+
+impl Make {
+    fn prefixes(self) -> Vec<Prefix> {
+        match self {
+            Self::Ours(dialect) => dialect.mutex(),
+            Self::StockCurator => Dialect::Curator.mutex(),
+            Self::StockKazoo => Dialect::Kazoo.mutex(),
+        }
+    }
+
+    fn rule(self) -> Rule {
+        match self {
+            Self::Ours(_) => Rule::exclusive(&MUTEX),
+            Self::StockCurator => Rule::exclusive(&[CURATOR_LOCK]),
+            Self::StockKazoo => Rule::exclusive(&[KAZOO_LOCK]),
+        }
+    }
+
+    /// Whether each of the two waits for the other.
+    fn excludes(self, other: Self) -> bool {
+        let writes = |make: Self| match make {
+            Self::Ours(dialect) => dialect,
+            Self::StockCurator => Dialect::Curator,
+            Self::StockKazoo => Dialect::Kazoo,
+        };
+        let sees = |reader: Self, writer: Self| match reader {
+            Self::Ours(_) => true,
+            Self::StockCurator => writes(writer) != Dialect::Kazoo,
+            Self::StockKazoo => writes(writer) != Dialect::Curator,
+        };
+        sees(self, other) && sees(other, self)
+    }
+}
+
 struct Peer {
     core: Core,
+    make: Make,
     session: Option<SessionId>,
     up: bool,
+    last_grant: Option<Zxid>,
     until: Duration,
     to_server: VecDeque<(Duration, Wire)>,
     to_client: VecDeque<Back>,
@@ -49,23 +96,29 @@ struct World {
     rng: StdRng,
     tree: Tree,
     peers: Vec<Peer>,
-    last_token: Zxid,
+    /// Stock peers of both other libraries are about, who do not exclude each other.
+    stock: bool,
+    /// The last token of each make.
+    last_tokens: Vec<(Make, Zxid)>,
     grants: usize,
 }
 
 impl World {
-    fn new(seed: u64, peers: usize) -> Self {
+    fn new(seed: u64, peers: usize, stock: bool) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let first_counter = [0, i32::MAX - 3, -4][rng.random_range(0..3)];
         let tree = Tree { first_counter, ..Tree::default() };
-        let mut world =
-            Self { now: Duration::ZERO, rng, tree, peers: vec![], last_token: Zxid(0), grants: 0 };
-        for _ in 0..peers {
-            let core = world.core();
+        let (now, peers_wanted, last_tokens) = (Duration::ZERO, peers, Vec::new());
+        let mut world = Self { now, rng, tree, peers: vec![], stock, last_tokens, grants: 0 };
+        for _ in 0..peers_wanted {
+            let make = world.make();
+            let core = world.core(make);
             world.peers.push(Peer {
                 core,
+                make,
                 session: None,
                 up: false,
+                last_grant: None,
                 until: Duration::ZERO,
                 to_server: VecDeque::new(),
                 to_client: VecDeque::new(),
@@ -76,7 +129,17 @@ impl World {
         world
     }
 
-    fn core(&mut self) -> Core {
+    fn make(&mut self) -> Make {
+        match self.rng.random_range(0..if self.stock { 5 } else { 3 }) {
+            0 => Make::Ours(Dialect::Curator),
+            1 => Make::Ours(Dialect::Kazoo),
+            2 => Make::Ours(Dialect::Both),
+            3 => Make::StockCurator,
+            _ => Make::StockKazoo,
+        }
+    }
+
+    fn core(&mut self, make: Make) -> Core {
         let patience = match self.rng.random_range(0..6) {
             0 => Patience::None,
             1 => Patience::Until(self.now + Duration::from_secs(self.rng.random_range(1..30))),
@@ -85,11 +148,13 @@ impl World {
         let loss = if self.rng.random() { LossPolicy::Standard } else { LossPolicy::Session };
         Core::new(Options {
             parent: PARENT.into(),
-            rule: Rule::exclusive(&MUTEX),
-            prefix: curator_lock_prefix,
+            rule: make.rule(),
+            prefixes: make.prefixes(),
+            durable: None,
             patience,
             parents: Parents::Container,
             loss,
+            keeps_place: self.rng.random(),
         })
     }
 
@@ -116,16 +181,27 @@ impl World {
                 }
                 Output::Grant(grant) => {
                     assert!(!was_granted);
-                    assert!(grant.czxid > self.last_token, "tokens rise");
-                    self.last_token = grant.czxid;
+                    for (make, last) in &self.last_tokens {
+                        // Who stood again on the node that was kept holds by the token it had.
+                        let mine = peer.last_grant == Some(grant.token);
+                        assert!(
+                            grant.token > *last || mine || !make.excludes(peer.make),
+                            "{:?} holds by {}, {make:?} has by {last}",
+                            peer.make,
+                            grant.token,
+                        );
+                    }
+                    peer.last_grant = Some(grant.token);
+                    self.last_tokens.retain(|(make, _)| *make != peer.make);
+                    self.last_tokens.push((peer.make, grant.token));
                     self.grants += 1;
                 }
                 Output::Leave(leftover) => {
                     let (session, wire) = match leftover {
-                        Leftover::Named { path, session } => (session, Wire::Delete(path)),
-                        Leftover::Unnamed { prefix, session } => (session, Wire::FindAndDelete(prefix)),
+                        Leftover::Named { paths, session } => (session, Wire::Delete(paths)),
+                        Leftover::Unnamed { prefixes, session } => (session, Wire::FindAndDelete(prefixes)),
                     };
-                    if peer.session == Some(session) {
+                    if peer.session == session {
                         peer.to_server.push_back((self.now, wire));
                     }
                 }
@@ -138,7 +214,11 @@ impl World {
     fn check(&self) {
         let held =
             |peer: &&Peer| matches!(peer.core.hold(), Some(HoldState::Held | HoldState::Suspect { .. }));
-        assert!(self.peers.iter().filter(held).count() <= 1, "two holders");
+        let holders: Vec<Make> = self.peers.iter().filter(held).map(|peer| peer.make).collect();
+        for (n, holder) in holders.iter().enumerate() {
+            let other = holders[n + 1..].iter().find(|other| holder.excludes(**other));
+            assert_eq!(other, None, "two holders, one of them {holder:?}");
+        }
     }
 
     /// Time passes, and nobody oversleeps: clocks run at one rate, and deadlines come before expiry.
@@ -173,7 +253,7 @@ impl World {
         for watchers in self.tree.watches.values_mut() {
             watchers.remove(&session);
         }
-        let owned = self.tree.nodes.iter().filter(|(_, (owner, _))| *owner == session);
+        let owned = self.tree.nodes.iter().filter(|(_, node)| node.owner == session);
         let owned: Vec<String> = owned.map(|(path, _)| path.clone()).collect();
         for path in owned {
             let gone = self.tree.remove(&path).into_iter().collect();
@@ -192,8 +272,15 @@ impl World {
         if !ended {
             return;
         }
+        if self.peers[at].core.keeps_place() && self.rng.random() {
+            // Some stand again on the node they kept, in the session as it is.
+            self.tell(at, Input::Again);
+            let input = if self.peers[at].up { Input::Connected } else { Input::Suspended };
+            return self.tell(at, input);
+        }
         self.cancel(at);
-        let core = self.core();
+        let make = self.peers[at].make;
+        let core = self.core(make);
         let peer = &mut self.peers[at];
         // Requests of another core carry the same numbers: whatever is on its way is not for this one.
         for (_, wire) in &mut peer.to_server {
@@ -306,6 +393,14 @@ impl World {
     /// When all is well: everybody who waits gets in, in turn.
     fn drain(&mut self) {
         for _ in 0..self.peers.len() {
+            for at in 0..self.peers.len() {
+                // Whoever has kept its place stands on it again.
+                if self.peers[at].core.keeps_place() {
+                    self.tell(at, Input::Again);
+                    let input = if self.peers[at].up { Input::Connected } else { Input::Suspended };
+                    self.tell(at, input);
+                }
+            }
             for _ in 0..3 {
                 self.settle();
             }
@@ -314,9 +409,9 @@ impl World {
             let holder = self.peers.iter().position(held);
             assert!(holder.is_some() || !self.peers.iter().any(waits), "nobody gets in");
             let Some(holder) = holder else { break };
-            let lowest = self.tree.nodes.values().map(|(_, czxid)| *czxid).min();
-            let own = self.peers[holder].core.own_path().and_then(|path| self.tree.nodes.get(path));
-            assert_eq!(own.map(|(_, czxid)| *czxid), lowest, "out of turn");
+            let lowest = self.tree.nodes.values().map(|node| node.czxid).min();
+            let own = self.peers[holder].core.own_paths().first().and_then(|path| self.tree.nodes.get(path));
+            assert!(self.stock || own.map(|node| node.czxid) == lowest, "out of turn");
             self.cancel(holder);
         }
         for at in 0..self.peers.len() {
@@ -327,8 +422,8 @@ impl World {
     }
 }
 
-fn play(seed: u64, peers: usize, choices: &[u8]) -> usize {
-    let mut world = World::new(seed, peers);
+fn play(seed: u64, peers: usize, stock: bool, choices: &[u8]) -> usize {
+    let mut world = World::new(seed, peers, stock);
     for at in 0..peers {
         world.connect(at);
     }
@@ -346,9 +441,10 @@ proptest! {
     fn never_two_holders_and_nothing_left(
         seed: u64,
         peers in 1usize..6,
+        stock: bool,
         choices in proptest::collection::vec(any::<u8>(), 0..600),
     ) {
-        play(seed, peers, &choices);
+        play(seed, peers, stock, &choices);
     }
 }
 
@@ -359,7 +455,7 @@ fn many_seeds() {
     for seed in 0..20_000 {
         let mut rng = StdRng::seed_from_u64(seed);
         let choices: Vec<u8> = (0..400).map(|_| rng.random()).collect();
-        grants += play(seed, 1 + (seed % 5) as usize, &choices);
+        grants += play(seed, 1 + (seed % 5) as usize, seed % 3 == 0, &choices);
     }
     assert!(grants > 50_000, "{grants} grants");
 }

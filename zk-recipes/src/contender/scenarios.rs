@@ -6,7 +6,7 @@ use zk_proto::{SessionId, Zxid};
 use super::*;
 use crate::identity::Uuid;
 use crate::loss::{LossPolicy, LossReason};
-use crate::sequence::{MUTEX, Sequence, curator_lock_prefix};
+use crate::sequence::{MUTEX, Sequence, curator_lock_prefix, kazoo_lock_prefix};
 
 const S1: SessionId = SessionId(0x100);
 const S2: SessionId = SessionId(0x200);
@@ -16,10 +16,12 @@ fn options() -> Options {
     Options {
         parent: "/locks".into(),
         rule: Rule::exclusive(&MUTEX),
-        prefix: curator_lock_prefix,
+        prefixes: vec![curator_lock_prefix],
+        durable: None,
         patience: Patience::Forever,
         parents: Parents::Container,
         loss: LossPolicy::Session,
+        keeps_place: false,
     }
 }
 
@@ -112,6 +114,7 @@ impl Bench {
             Request::Look { .. } => "look",
             Request::WatchPredecessor { .. } => "watch",
             Request::WatchOwn { .. } => "own",
+            Request::Claim { .. } => "claim",
         }
     }
 
@@ -130,8 +133,10 @@ impl Bench {
     }
 
     fn created(&mut self, made: Result<i32, Refusal>) -> Vec<Output> {
-        let (request, Request::Create { prefix }) = self.take("create") else { unreachable!() };
-        let made = made.map(|n| Made { path: zk_proto::path::sequential(&prefix, n), czxid: Zxid(0x500) });
+        let (request, Request::Create { prefixes, .. }) = self.take("create") else { unreachable!() };
+        let named =
+            |n: i32| prefixes.iter().zip(n..).map(|(p, n)| zk_proto::path::sequential(p, n)).collect();
+        let made = made.map(|n| Made { paths: named(n), czxid: Zxid(0x500) });
         self.input(Input::Answer { request, answer: Answer::Created(made) })
     }
 
@@ -140,7 +145,10 @@ impl Bench {
     }
 
     fn seen(&mut self, kind: &str, owner: Result<SessionId, Refusal>) -> Vec<Output> {
-        self.answer(kind, Answer::Seen(owner.map(|owner| Seen { czxid: Zxid(0x500), owner })))
+        self.answer(
+            kind,
+            Answer::Seen(owner.map(|owner| Seen { czxid: Zxid(0x500), owner, version: 0, revoked: false })),
+        )
     }
 
     /// Whom the last watch was for, and its request.
@@ -160,11 +168,11 @@ impl Bench {
 }
 
 fn named(path: &str) -> Output {
-    Output::Leave(Leftover::Named { path: path.into(), session: S1 })
+    Output::Leave(Leftover::Named { paths: vec![path.into()], session: Some(S1) })
 }
 
 fn unnamed() -> Output {
-    Output::Leave(Leftover::Unnamed { prefix: prefix(1), session: S1 })
+    Output::Leave(Leftover::Unnamed { prefixes: vec![prefix(1)], session: Some(S1) })
 }
 
 #[test]
@@ -172,7 +180,8 @@ fn free_takes_one_turn_and_watches_itself() {
     let mut bench = Bench::begun(options());
     assert_eq!(bench.created(Ok(5)), []);
     let granted = bench.listed(&[&own(1, 5), "/locks/_c_later-lock-0000000006"]);
-    let grant = Grant { path: own(1, 5), czxid: Zxid(0x500), sequence: Sequence(5), session: S1 };
+    let (paths, token) = (vec![own(1, 5)], Zxid(0x500));
+    let grant = Grant { paths, token, sequence: Sequence(5), session: S1, version: None };
     assert_eq!(granted, [Output::Grant(grant)]);
     assert_eq!(bench.asked(), ["own"]);
     assert_eq!(bench.input(Input::Cancel), [Output::Forget(RequestId(2)), named(&own(1, 5))]);
@@ -277,7 +286,7 @@ fn a_lost_create_is_found_by_its_uuid_and_owner() {
     bench.listed(&["/locks/_c_b-lock-0000000009", &own(1, 5)]);
     assert_eq!(bench.asked(), ["look"]);
     let granted = bench.seen("look", Ok(S1));
-    assert!(matches!(granted.as_slice(), [Output::Grant(Grant { czxid: Zxid(0x500), .. })]), "{granted:?}");
+    assert!(matches!(granted.as_slice(), [Output::Grant(Grant { token: Zxid(0x500), .. })]), "{granted:?}");
 }
 
 #[test]
@@ -341,7 +350,7 @@ fn an_expired_waiter_starts_again_at_the_tail() {
     assert_eq!(bench.input(Input::SessionOver(LossReason::SessionExpired)), []);
     assert_eq!(bench.session(S2, 2), []);
     assert_eq!(bench.asked(), ["create", "list"]);
-    assert_eq!(bench.sent[0].1, Request::Create { prefix: prefix(2) });
+    assert_eq!(bench.sent[0].1, Request::Create { prefixes: vec![prefix(2)], durable: false });
     assert_eq!(
         Bench::waiting().input(Input::SessionOver(LossReason::ClientClosed)).last(),
         Some(&Output::Fail(Failure::ClientOver(LossReason::ClientClosed)))
@@ -519,3 +528,5 @@ fn a_watch_on_the_own_node_that_fails_for_now_is_tried_again() {
     bench.at(at).input(Input::Tick);
     assert_eq!(bench.asked(), ["own"]);
 }
+
+mod places;

@@ -81,29 +81,14 @@ pub(crate) async fn stand_in_line(
     context: Arc<Context>,
     limit: Option<Duration>,
 ) -> Result<Holding, NotGranted> {
-    let runtime = Handle::try_current().map_err(|_| NotGranted::NoRuntime)?;
-    let patience = match limit {
-        None => Patience::Forever,
-        Some(Duration::ZERO) => Patience::None,
-        Some(limit) => Patience::Until(limit),
-    };
-    let core = Core::new(Options { patience, ..context.options.clone() });
-    let state = context.client.session_state();
-    let entrant = Entrant {
-        context,
-        runtime,
-        core,
-        origin: Instant::now(),
-        flights: Flights::default(),
-        state,
-        session: SessionId::NONE,
-        last_error: None,
-    };
-    entrant.run().await
+    let mut entrant = Entrant::new(context)?;
+    entrant.be_patient(limit);
+    entrant.granted().await
 }
 
-/// A contender that is not admitted yet.
-struct Entrant {
+/// A contender that is not admitted yet. Gives its place up when dropped.
+#[derive(Debug)]
+pub(crate) struct Entrant {
     context: Arc<Context>,
     runtime: Handle,
     core: Core,
@@ -112,15 +97,139 @@ struct Entrant {
     state: watch::Receiver<SessionState>,
     /// The session the core works in.
     session: SessionId,
+    /// How often its session ended while it waited, and its place with it.
+    requeued: usize,
+    /// How it has ended, if it has, until somebody asks.
+    ended: Option<Ended>,
+    begun: bool,
     last_error: Option<zk_client::Error>,
 }
 
+/// How far to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    /// A place in line, or the end.
+    InLine,
+    /// The end.
+    Granted,
+}
+
 impl Entrant {
-    async fn run(mut self) -> Result<Holding, NotGranted> {
+    /// One that has done nothing yet, and waits as long as it takes.
+    pub(crate) fn new(context: Arc<Context>) -> Result<Self, NotGranted> {
+        let runtime = Handle::try_current().map_err(|_| NotGranted::NoRuntime)?;
+        let core = Core::new(context.options.clone());
+        Ok(Self::going_on(context, runtime, core, Instant::now(), SessionId::NONE))
+    }
+
+    /// One whose core has begun before, in this session.
+    pub(super) fn going_on(
+        context: Arc<Context>,
+        runtime: Handle,
+        core: Core,
+        origin: Instant,
+        session: SessionId,
+    ) -> Self {
+        let state = context.client.session_state();
+        Self {
+            context,
+            runtime,
+            core,
+            origin,
+            flights: Flights::default(),
+            state,
+            session,
+            requeued: 0,
+            ended: None,
+            begun: false,
+            last_error: None,
+        }
+    }
+
+    /// Waits for at most so long from now on; not at all if that is zero.
+    pub(crate) fn be_patient(&mut self, limit: Option<Duration>) {
+        self.core.set_patience(match limit {
+            None => Patience::Forever,
+            Some(Duration::ZERO) => Patience::None,
+            Some(limit) => Patience::Until(self.origin.elapsed() + limit),
+        });
+    }
+
+    /// Our nodes, once they are known.
+    pub(crate) fn own_paths(&self) -> &[String] {
+        match &self.ended {
+            Some(Ended::Granted(grant)) => &grant.paths,
+            _ => self.core.own_paths(),
+        }
+    }
+
+    /// How many were before us when we last looked; `None` while we have no place.
+    pub(crate) fn ahead(&self) -> Option<usize> {
+        match &self.ended {
+            Some(Ended::Granted(_)) => Some(0),
+            _ => self.core.ahead(),
+        }
+    }
+
+    pub(crate) const fn requeued(&self) -> usize {
+        self.requeued
+    }
+
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// Waits for a place in line, or for the end. May be dropped and called again.
+    pub(crate) async fn in_line(&mut self) -> Result<(), NotGranted> {
+        self.run(Goal::InLine).await;
+        match self.ended {
+            Some(Ended::Failed(_)) => Err(self.failed()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for the grant.
+    pub(crate) async fn granted(mut self) -> Result<Holding, NotGranted> {
+        self.wait().await?;
+        match self.ended.take() {
+            Some(Ended::Granted(grant)) => Ok(self.hand_over(grant)),
+            _ => Err(self.failed()),
+        }
+    }
+
+    /// Waits for the grant, which is handed over by [`Entrant::granted`]. May be dropped and called again.
+    pub(crate) async fn wait(&mut self) -> Result<(), NotGranted> {
+        self.run(Goal::Granted).await;
+        match self.ended {
+            Some(Ended::Granted(_)) => Ok(()),
+            _ => Err(self.failed()),
+        }
+    }
+
+    fn failed(&mut self) -> NotGranted {
+        let failure = match self.ended {
+            Some(Ended::Failed(failure)) => failure,
+            _ => Failure::ClientOver(LossReason::ClientClosed),
+        };
+        NotGranted::Failed(failure, self.last_error.take())
+    }
+
+    async fn run(&mut self, goal: Goal) {
+        if let Some(Ended::Granted(_)) = &self.ended {
+            return;
+        }
         let mut state = *self.state.borrow_and_update();
+        // The session may have changed while nobody waited. What has not is not told twice.
+        let mut changed_meanwhile = !std::mem::replace(&mut self.begun, true)
+            || state.session().map(|info| info.id) != Some(self.session)
+            || !state.is_connected();
         loop {
-            let mut ended = self.session_is(state);
+            let mut ended = if changed_meanwhile { self.session_is(state) } else { self.input(Input::Tick) };
+            changed_meanwhile = true;
             while ended.is_none() {
+                if goal == Goal::InLine && self.core.ahead().is_some() {
+                    return;
+                }
                 let deadline = self.core.deadline().map(|at| self.origin + at);
                 let timer = async {
                     match deadline {
@@ -140,20 +249,18 @@ impl Entrant {
                     }
                     changed = self.state.changed() => {
                         if changed.is_err() {
-                            return Err(NotGranted::Failed(Failure::ClientOver(final_reason(state)), None));
+                            ended = Some(Ended::Failed(Failure::ClientOver(final_reason(state))));
                         }
                         break;
                     }
                     () = timer => ended = self.input(Input::Tick),
                 }
             }
-            match ended {
-                Some(Ended::Granted(grant)) => return Ok(self.hand_over(grant)),
-                Some(Ended::Failed(failure)) => {
-                    return Err(NotGranted::Failed(failure, self.last_error.take()));
-                }
-                None => state = *self.state.borrow_and_update(),
+            if ended.is_some() {
+                self.ended = ended;
+                return;
             }
+            state = *self.state.borrow_and_update();
         }
     }
 
@@ -197,10 +304,13 @@ impl Entrant {
                 }
                 Output::Forget(request) => self.flights.forget(request),
                 Output::Leave(leftover) => self.leave(leftover),
-                Output::Requeued => tracing::info!(
-                    path = self.context.options.parent,
-                    "the session ended while waiting in line; waiting anew"
-                ),
+                Output::Requeued => {
+                    self.requeued += 1;
+                    tracing::info!(
+                        path = self.context.options.parent,
+                        "the session ended while waiting in line; waiting anew"
+                    );
+                }
                 Output::Foreign(names) => self.context.warn_of_foreign(names),
                 Output::Grant(grant) => ended = Some(Ended::Granted(grant)),
                 Output::Fail(failure) => ended = Some(Ended::Failed(failure)),
@@ -246,6 +356,7 @@ impl Drop for Entrant {
     }
 }
 
+#[derive(Debug)]
 enum Ended {
     Granted(Grant),
     Failed(Failure),

@@ -1,15 +1,15 @@
 //! The options of a lock. Every one has a default that is right for most.
 
 use bytes::Bytes;
-use std::sync::Arc;
 use zk_client::Client;
 use zk_proto::Acl;
 
 use super::handle::Lock;
-use crate::contender::{Context, Options, Parents, Patience, Rule};
-use crate::identity::host_and_pid;
+use crate::contender::{Context, Durable, Options, Parents, Patience, Rule};
+use crate::dialect::Dialect;
+use crate::identity::{Uuid, host_and_pid};
 use crate::loss::LossPolicy;
-use crate::sequence::{MUTEX, curator_lock_prefix};
+use crate::sequence::MUTEX;
 
 /// Options of a [`Lock`]. Made by [`Lock::builder`].
 #[derive(Debug, Clone)]
@@ -21,13 +21,66 @@ pub struct LockBuilder {
     acl: Vec<Acl>,
     parents: Parents,
     loss: LossPolicy,
+    dialect: Dialect,
+    durable: Option<Durable>,
+    reentrant: bool,
 }
 
 impl LockBuilder {
     pub(super) fn new(client: &Client, path: String) -> Self {
         let data = Bytes::from_static(host_and_pid().as_bytes());
-        let (parents, loss) = (Parents::default(), LossPolicy::default());
-        Self { client: client.clone(), path, data, acl: Acl::open(), parents, loss }
+        Self {
+            client: client.clone(),
+            path,
+            data,
+            acl: Acl::open(),
+            parents: Parents::default(),
+            loss: LossPolicy::default(),
+            dialect: Dialect::default(),
+            durable: None,
+            reentrant: false,
+        }
+    }
+
+    /// Whose names the lock's nodes carry, and so which other libraries wait for it; Curator's unless said.
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    /// Makes the lock durable: its node is persistent, belongs to `owner`, and outlives sessions, disconnects and
+    /// processes. It is lost only when somebody deletes the node, or the owner itself takes it over.
+    ///
+    /// Acquiring in another life of the owner finds the node again, wherever in line it stands, and takes it over:
+    /// a guard of the earlier life that is still about loses it ([`LossReason::TakenOver`](crate::LossReason)),
+    /// its fenced transactions are refused, and the new guard's token is greater. Two processes must not call
+    /// themselves by one owner, unless the later is to replace the earlier.
+    ///
+    /// A durable guard that is dropped keeps the lock: it is given up by
+    /// [`LockGuard::release`](crate::LockGuard::release), or by an operator with [`Lock::break_lock`]. Who is
+    /// killed while waiting stays in line, until the owner comes back or an operator
+    /// [evicts](Lock::evict) it.
+    pub fn durable(mut self, owner: impl Into<String>) -> Self {
+        let owner = owner.into();
+        self.durable = Some(Durable { owner: Uuid::of_name(&owner), release_on_drop: false });
+        self.data(owner)
+    }
+
+    /// Whether dropping the guard of a durable lock releases it; not unless said. Without effect on others, which
+    /// are always released.
+    pub fn release_on_drop(mut self, release: bool) -> Self {
+        if let Some(durable) = &mut self.durable {
+            durable.release_on_drop = release;
+        }
+        self
+    }
+
+    /// Whether acquiring again through the same handle, or a clone of it, enters the holding that is there, as
+    /// [`LockGuard::reenter`](crate::LockGuard::reenter) does; not unless said. Everybody who has the handle is
+    /// then one owner, whatever task they are in: those who must exclude each other need locks built apart.
+    pub fn reentrant(mut self, reentrant: bool) -> Self {
+        self.reentrant = reentrant;
+        self
     }
 
     /// What the lock's node says of its holder, for humans to read; `host:pid` unless said. Curator writes an
@@ -64,15 +117,17 @@ impl LockBuilder {
     /// The lock. Nothing is sent before it is acquired; a path that is not valid is reported then.
     #[must_use]
     pub fn build(self) -> Lock {
-        let Self { client, path, data, acl, parents, loss } = self;
+        let Self { client, path, data, acl, parents, loss, dialect, durable, reentrant } = self;
         let options = Options {
             parent: path,
             rule: Rule::exclusive(&MUTEX),
-            prefix: curator_lock_prefix,
+            prefixes: dialect.mutex(),
+            durable,
             patience: Patience::Forever,
             parents,
             loss,
+            keeps_place: false,
         };
-        Lock::new_in(Arc::new(Context::new(&client, options, data, acl)))
+        Lock::new_in(Context::new(&client, options, data, acl), reentrant)
     }
 }

@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
-use zk_client::{Client, ErrorKind};
+use zk_client::Client;
 
 use super::builder::LockBuilder;
 use super::guard::LockGuard;
-use crate::contender::{Context, Failure, NotGranted, stand_in_line};
+use super::ticket::LockTicket;
+use crate::contender::{Context, Entrant, stand_in_line};
 use crate::error::Error;
-use crate::loss::LossReason;
+use crate::held::Held;
 
 /// A fair lock among processes: one holds it at a time, in the order in which they came.
 ///
@@ -89,7 +90,30 @@ use crate::loss::LossReason;
 /// | re-entrant | per thread | no | no |
 /// | release that fails | may be forgotten | left behind | seen through in the background |
 #[derive(Clone)]
-pub struct Lock(Arc<Context>);
+pub struct Lock {
+    context: Arc<Context>,
+    /// Of a lock that is re-entrant by its handle.
+    entered: Option<Arc<Entered>>,
+}
+
+/// The holding that is entered again, if there is one.
+#[derive(Debug, Default)]
+struct Entered {
+    held: Mutex<Weak<Held>>,
+    /// Whoever goes in line: one at a time, so that the others find its holding.
+    entering: tokio::sync::Mutex<()>,
+}
+
+impl Entered {
+    fn again(&self) -> Option<LockGuard> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).upgrade()?;
+        held.is_held().then(|| LockGuard::sharing(held))
+    }
+
+    fn first(&self, guard: &LockGuard) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(guard.held());
+    }
+}
 
 impl Lock {
     /// A lock with default options at `path`. Clones of it, and locks of the same path elsewhere, contend.
@@ -103,14 +127,18 @@ impl Lock {
         LockBuilder::new(client, path.into())
     }
 
-    pub(super) const fn new_in(context: Arc<Context>) -> Self {
-        Self(context)
+    pub(super) fn new_in(context: Context, reentrant: bool) -> Self {
+        Self { context: Arc::new(context), entered: reentrant.then(Arc::default) }
+    }
+
+    pub(super) const fn context(&self) -> &Arc<Context> {
+        &self.context
     }
 
     /// The path at which contenders stand in line.
     #[must_use]
     pub fn path(&self) -> &str {
-        &self.0.options.parent
+        &self.context.options.parent
     }
 
     /// Waits until the lock is ours. Goes on through disconnects, and through expiry at the tail of the line.
@@ -172,28 +200,48 @@ impl Lock {
         Ok(output)
     }
 
-    async fn stand_in_line(&self, limit: Option<Duration>) -> Result<LockGuard, Error> {
-        let holding = stand_in_line(Arc::clone(&self.0), limit).await;
-        holding.map(LockGuard::new).map_err(|why| self.explain(why, limit.unwrap_or_default()))
+    /// Takes a place in line, and returns as soon as it is ours, without waiting for the lock: the first of two
+    /// phases, for those who want to know where they stand, or to do something between joining and waiting. Not
+    /// re-entrant.
+    ///
+    /// # Errors
+    /// As [`Lock::acquire`].
+    ///
+    /// # Cancellation
+    /// As [`Lock::acquire`].
+    pub async fn enqueue(&self) -> Result<LockTicket, Error> {
+        let explain = |why| Error::not_granted(self.path(), why, Duration::ZERO);
+        let mut entrant = Entrant::new(Arc::clone(&self.context)).map_err(explain)?;
+        entrant.in_line().await.map_err(explain)?;
+        Ok(LockTicket::new(entrant))
     }
 
-    fn explain(&self, why: NotGranted, limit: Duration) -> Error {
-        let path = self.path().to_owned();
-        match why {
-            NotGranted::NoRuntime => Error::NoRuntime,
-            NotGranted::Failed(Failure::Busy | Failure::TimedOut, _) => Error::Timeout { path, limit },
-            NotGranted::Failed(Failure::NodeDeleted, _) => Error::NodeDeleted { path },
-            NotGranted::Failed(Failure::ClientOver(reason), _) => Error::ClientEnded { path, reason },
-            NotGranted::Failed(Failure::Refused, Some(source)) => match source.kind() {
-                ErrorKind::Closed => Error::ClientEnded { path, reason: LossReason::ClientClosed },
-                ErrorKind::AuthFailed => Error::ClientEnded { path, reason: LossReason::AuthFailed },
-                _ => Error::Client { path, source },
-            },
-            // A refusal always brings its error along.
-            NotGranted::Failed(Failure::Refused, None) => {
-                Error::ClientEnded { path, reason: LossReason::ClientClosed }
-            }
+    async fn stand_in_line(&self, limit: Option<Duration>) -> Result<LockGuard, Error> {
+        let Some(entered) = &self.entered else { return self.stand_alone(limit).await };
+        if let Some(guard) = entered.again() {
+            return Ok(guard);
         }
+        let first = async {
+            let _entering = entered.entering.lock().await;
+            match entered.again() {
+                Some(guard) => Ok(guard),
+                None => self.stand_alone(limit).await.inspect(|guard| entered.first(guard)),
+            }
+        };
+        match limit {
+            // The wait for a sibling counts.
+            Some(limit) if !limit.is_zero() => tokio::time::timeout(limit, first)
+                .await
+                .unwrap_or_else(|_| Err(Error::Timeout { path: self.path().to_owned(), limit })),
+            _ => first.await,
+        }
+    }
+
+    async fn stand_alone(&self, limit: Option<Duration>) -> Result<LockGuard, Error> {
+        let holding = stand_in_line(Arc::clone(&self.context), limit).await;
+        holding
+            .map(|holding| LockGuard::new(Held::new(holding)))
+            .map_err(|why| Error::not_granted(self.path(), why, limit.unwrap_or_default()))
     }
 }
 

@@ -3,7 +3,10 @@
 mod builder;
 mod guard;
 mod handle;
+mod others;
+mod ticket;
 
 pub use builder::LockBuilder;
-pub use guard::{LockGuard, Released};
+pub use guard::LockGuard;
 pub use handle::Lock;
+pub use ticket::LockTicket;

@@ -41,7 +41,7 @@ impl World {
                 if !peer.session.is_some_and(|session| watchers.contains(&session)) {
                     continue;
                 }
-                let own = peer.core.own_path() == Some(&path);
+                let own = peer.core.own_paths().contains(&path);
                 let interested =
                     peer.watching.values().chain(peer.arming.values()).any(|watched| *watched == path);
                 woken += usize::from(interested && !own);
@@ -49,7 +49,8 @@ impl World {
                     peer.to_client.push_back(Back::Event(path.clone()));
                 }
             }
-            assert!(woken <= 1, "{woken} woken by one node");
+            // Ours in line are one chain; stock peers are one for each library.
+            assert!(woken <= 1 + usize::from(self.stock), "{woken} woken by one node");
         }
     }
 
@@ -111,6 +112,9 @@ impl World {
             match wire {
                 Wire::Core(id, Request::Create { .. }) => {
                     failed.push((id, Answer::Created(Err(Refusal::Unknown))));
+                }
+                Wire::Core(id, Request::Claim { .. }) => {
+                    failed.push((id, Answer::Claimed(Err(Refusal::Unknown))));
                 }
                 Wire::Core(id, Request::MakeParents { .. }) => {
                     failed.push((id, Answer::ParentsMade(Err(Refusal::Unknown))));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use zk_proto::{SessionId, Zxid, path};
 
 use super::PARENT;
-use crate::contender::{Answer, Made, Refusal, Request, RequestId, Seen};
+use crate::contender::{Answer, Claimed, Made, Refusal, Request, RequestId, Seen};
 use crate::sequence;
 
 /// The server: one parent, its children, and sessions.
@@ -15,20 +15,27 @@ pub(super) struct Tree {
     pub(super) parent: bool,
     pub(super) counter: i32,
     pub(super) first_counter: i32,
-    pub(super) nodes: BTreeMap<String, (SessionId, Zxid)>,
+    pub(super) nodes: BTreeMap<String, Node>,
     pub(super) sessions: BTreeMap<SessionId, Duration>,
     pub(super) next_session: i64,
     /// Sessions whose connections watch a path.
     pub(super) watches: BTreeMap<String, BTreeSet<SessionId>>,
 }
 
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node {
+    pub(super) owner: SessionId,
+    pub(super) czxid: Zxid,
+    version: i32,
+}
+
 #[derive(Debug, Clone)]
 pub(super) enum Wire {
     Core(RequestId, Request),
     Ping,
-    Delete(String),
-    /// Sync, list and delete of what has this prefix, as the reaper does it.
-    FindAndDelete(String),
+    Delete(Vec<String>),
+    /// Sync, list and delete of what has these prefixes, as the reaper does it.
+    FindAndDelete(Vec<String>),
 }
 
 impl Tree {
@@ -36,18 +43,32 @@ impl Tree {
         let mut gone = Vec::new();
         let answer = match wire {
             Wire::Ping => None,
-            Wire::Delete(path) => {
-                gone.extend(self.remove(path));
+            Wire::Delete(paths) => {
+                for path in paths {
+                    gone.extend(self.remove(path));
+                }
                 None
             }
-            Wire::FindAndDelete(prefix) => {
-                let found =
-                    sequence::find(&self.names(), path::name(prefix)).map(|name| path::join(PARENT, name));
-                gone.extend(found.and_then(|path| self.remove(&path)));
+            Wire::FindAndDelete(prefixes) => {
+                let names = self.names();
+                let found = prefixes.iter().filter_map(|prefix| sequence::find(&names, path::name(prefix)));
+                for path in found.map(|name| path::join(PARENT, name)).collect::<Vec<_>>() {
+                    gone.extend(self.remove(&path));
+                }
                 None
             }
             Wire::Core(_, request) => Some(match request {
-                Request::Create { prefix } => Answer::Created(self.create(session, prefix)),
+                Request::Create { prefixes, durable } => {
+                    let owner = if *durable { SessionId::NONE } else { session };
+                    Answer::Created(self.create(owner, prefixes))
+                }
+                Request::Claim { path, version } => {
+                    let claimed = self.claim(path, *version);
+                    if claimed.is_ok() {
+                        gone.push(path.clone());
+                    }
+                    Answer::Claimed(claimed)
+                }
                 Request::MakeParents { .. } => {
                     self.zxid += 1;
                     if !std::mem::replace(&mut self.parent, true) {
@@ -72,21 +93,41 @@ impl Tree {
         (answer, gone)
     }
 
-    pub(super) fn create(&mut self, session: SessionId, prefix: &str) -> Result<Made, Refusal> {
+    pub(super) fn create(&mut self, owner: SessionId, prefixes: &[String]) -> Result<Made, Refusal> {
         if !self.parent {
             return Err(Refusal::NoNode);
         }
         self.zxid += 1;
-        let path = path::sequential(prefix, self.counter);
-        self.counter = self.counter.wrapping_add(1);
-        self.nodes.insert(path.clone(), (session, Zxid(self.zxid)));
-        Ok(Made { path, czxid: Zxid(self.zxid) })
+        let czxid = Zxid(self.zxid);
+        let mut paths = Vec::new();
+        for prefix in prefixes {
+            let path = path::sequential(prefix, self.counter);
+            self.counter = self.counter.wrapping_add(1);
+            self.nodes.insert(path.clone(), Node { owner, czxid, version: 0 });
+            paths.push(path);
+        }
+        Ok(Made { paths, czxid })
+    }
+
+    fn claim(&mut self, path: &str, version: i32) -> Result<Claimed, Refusal> {
+        let node = self.nodes.get_mut(path).ok_or(Refusal::NoNode)?;
+        if node.version != version {
+            return Err(Refusal::Changed);
+        }
+        self.zxid += 1;
+        node.version += 1;
+        Ok(Claimed { version: node.version, mzxid: Zxid(self.zxid) })
     }
 
     pub(super) fn look(&self, path: &str) -> Result<Seen, Refusal> {
         self.nodes
             .get(path)
-            .map(|(owner, czxid)| Seen { czxid: *czxid, owner: *owner })
+            .map(|Node { owner, czxid, version }| Seen {
+                czxid: *czxid,
+                owner: *owner,
+                version: *version,
+                revoked: false,
+            })
             .ok_or(Refusal::NoNode)
     }
 

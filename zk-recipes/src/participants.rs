@@ -1,0 +1,103 @@
+//! Who holds and who waits: a listing of a line, for humans and for recipes that show their members.
+
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use zk_client::{Client, Error};
+use zk_proto::{SessionId, Zxid, path};
+
+use crate::contender::Rule;
+use crate::fence::FencingToken;
+use crate::limits::PARTICIPANTS_AT_ONCE;
+use crate::sequence::{Contender, Sequence};
+
+/// One who holds or waits, as it was when it was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Participant {
+    /// Its nodes' paths: two of a contender in [`Dialect::Both`](crate::Dialect), one of any other.
+    pub nodes: Vec<String>,
+    /// What it says of itself.
+    pub data: Bytes,
+    /// The session that owns it; [`SessionId::NONE`] of a durable one.
+    pub session: SessionId,
+    /// The number of its first node.
+    pub sequence: Sequence,
+    /// What it would hold, or holds, by.
+    pub token: FencingToken,
+    /// When it came: milliseconds since 1970, by the server's clock.
+    pub since_ms: i64,
+    /// What stands before the number in its first node's name.
+    pub marker: String,
+    /// Whether it is admitted, by the place it stands at. A holder that has lost and does not know it yet looks
+    /// the same.
+    pub admitted: bool,
+}
+
+impl Participant {
+    /// What it says of itself, as text.
+    #[must_use]
+    pub fn identifier(&self) -> String {
+        String::from_utf8_lossy(&self.data).into_owned()
+    }
+
+    /// Its first node.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        self.nodes.first().map_or("", String::as_str)
+    }
+}
+
+/// Everybody in the line under `parent`, in its order. One request for the list, and one for each child, sent
+/// together; whoever leaves meanwhile is left out. A missing parent is an empty line.
+pub(crate) async fn list(client: &Client, parent: &str, rule: &Rule) -> Result<Vec<Participant>, Error> {
+    let names = match client.get_children(parent).await {
+        Ok(list) => list.names,
+        Err(error) if error.is_no_node() => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut line: Vec<Contender<'_>> =
+        names.iter().filter_map(|name| Contender::parse(name, &rule.counts)).collect();
+    line.sort_by(Contender::order);
+    // What was created together is one participant's.
+    let mut places: BTreeMap<(Zxid, SessionId), usize> = BTreeMap::new();
+    let mut all: Vec<Participant> = Vec::with_capacity(line.len());
+    for some in line.chunks(PARTICIPANTS_AT_ONCE) {
+        let gets: Vec<_> =
+            some.iter().map(|contender| client.get(path::join(parent, contender.name)).send()).collect();
+        for (contender, get) in some.iter().zip(gets) {
+            let node = match get.await {
+                Ok(node) => node,
+                Err(error) if error.is_no_node() => continue,
+                Err(error) => return Err(error),
+            };
+            let place = (node.stat.czxid, node.stat.ephemeral_owner);
+            let path = path::join(parent, contender.name);
+            if let Some(known) = places.get(&place).and_then(|at| all.get_mut(*at)) {
+                known.nodes.push(path);
+                continue;
+            }
+            places.insert(place, all.len());
+            all.push(Participant {
+                nodes: vec![path],
+                data: node.data,
+                session: node.stat.ephemeral_owner,
+                sequence: contender.sequence,
+                token: FencingToken::from_zxid(node.stat.czxid),
+                since_ms: node.stat.ctime,
+                marker: contender.marker.to_owned(),
+                admitted: false,
+            });
+        }
+    }
+    admit(&mut all, rule);
+    Ok(all)
+}
+
+/// Marks those that are admitted, of a line in its order, by the one rule that all of them follow.
+fn admit(line: &mut [Participant], rule: &Rule) {
+    let mut before = 0;
+    for participant in line {
+        participant.admitted = before < rule.seats.max(1);
+        before += usize::from(rule.blocks.contains(&participant.marker.as_str()));
+    }
+}
