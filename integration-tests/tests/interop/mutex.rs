@@ -39,7 +39,7 @@ impl Foreign {
     }
 }
 
-pub(crate) const DIALECTS: [&str; 1] = ["curator"];
+pub(crate) const DIALECTS: [&str; 3] = ["curator", "kazoo", "both"];
 
 pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
     for dialect in DIALECTS {
@@ -170,11 +170,11 @@ pub(crate) async fn tokens_rise(stage: &Stage, fence: &str) -> Result<(), Failur
 /// Stock Curator in every version, Kazoo's subclass and our `Both` on one path, where each excludes each; then stock
 /// Kazoo instead of the subclass, where Curator and Kazoo do not exclude each other but each excludes us.
 async fn everybody_at_once(stage: &Stage) -> Result<(), Failure> {
-    for foreign in [Foreign::KazooSubclass] {
+    for foreign in [Foreign::KazooSubclass, Foreign::Kazoo] {
         let scene = stage.lasting_scene("everybody").await?;
         let mut cast = Vec::new();
         for _ in 0..2 {
-            cast.push((stage.actor(&stage.ours, "ours").await?, "mutex:curator".to_owned()));
+            cast.push((stage.actor(&stage.ours, "ours").await?, "mutex:both".to_owned()));
         }
         cast.push((stage.actor(&stage.kazoo, "kazoo").await?, foreign.kind("mutex")));
         for (_, curator) in &stage.curators {
@@ -212,7 +212,7 @@ async fn victims(
     let processes = [
         (RecipePeer::curator(&stage.peers, *version)?, "curator", "mutex"),
         (RecipePeer::kazoo(&stage.peers)?, "kazoo", "mutex:curator"),
-        (Stage::another_of_ours()?, "ours", "mutex:curator"),
+        (Stage::another_of_ours()?, "ours", "mutex:both"),
     ];
     let mut victims = Vec::new();
     for (peer, name, kind) in processes {
@@ -226,7 +226,7 @@ async fn victims(
 async fn survivors(stage: &Stage) -> Result<Vec<(Actor, String)>, Failure> {
     let (_, curator) = stage.curators.first().ok_or("no Curator")?;
     Ok(vec![
-        (stage.actor(&stage.ours, "ours").await?, "mutex:curator".to_owned()),
+        (stage.actor(&stage.ours, "ours").await?, "mutex:both".to_owned()),
         (stage.actor(curator, "curator").await?, "mutex".to_owned()),
         (stage.actor(&stage.kazoo, "kazoo").await?, "mutex:curator".to_owned()),
     ])
@@ -292,7 +292,7 @@ async fn ours_paused_while_holding(stage: &Stage) -> Result<(), Failure> {
     let (path, log) = (&scene.path, scene.log());
     let peer = Stage::another_of_ours()?;
     let actor = stage.actor_for(&peer, "ours", SHORT).await?;
-    let held = actor.ask(&format!("hold mutex:curator {path} {log}")).await?;
+    let held = actor.ask(&format!("hold mutex:both {path} {log}")).await?;
     let token: i64 = held.rsplit(' ').next().unwrap_or_default().parse()?;
     let cast = survivors(stage).await?;
     let contending = perform(stage, &scene, &cast, path, 10);
@@ -300,9 +300,9 @@ async fn ours_paused_while_holding(stage: &Stage) -> Result<(), Failure> {
         peer.pause(&scene.log)?;
         stage.overtaken(&scene, token).await?;
         // Asked before it goes on: the first thing it does is to look at its guard.
-        let said = actor.ask(&format!("check mutex:curator {path}"));
-        let left = actor.ask(&format!("leave mutex:curator {path} {log}"));
-        let again = actor.ask(&format!("contend mutex:curator {path} 5 {log}"));
+        let said = actor.ask(&format!("check mutex:both {path}"));
+        let left = actor.ask(&format!("leave mutex:both {path} {log}"));
+        let again = actor.ask(&format!("contend mutex:both {path} 5 {log}"));
         peer.resume(&scene.log)?;
         assert_eq!(said.await?, "held=false transaction=false");
         assert_eq!(left.await?, "lost");
@@ -328,7 +328,7 @@ async fn ours_paused_while_contending(stage: &Stage) -> Result<(), Failure> {
     stage.zk.create(&fence, "").await?;
     let pauses = 5;
     let its_turns = 8 * pauses;
-    let its = actor.ask(&format!("contend mutex:curator {path} {its_turns} {log} {fence}"));
+    let its = actor.ask(&format!("contend mutex:both {path} {its_turns} {log} {fence}"));
     let contending = perform(stage, &scene, &cast, path, turns().max(its_turns));
     let pausing = async {
         for pause in 1..=pauses {
@@ -363,19 +363,19 @@ async fn theirs_paused_while_waiting(stage: &Stage) -> Result<(), Failure> {
     let scene = stage.lasting_scene("paused").await?;
     let (path, log) = (&scene.path, scene.log());
     let holder = stage.actor(&stage.ours, "ours").await?;
-    holder.ask(&format!("hold mutex:curator {path} {log}")).await?;
+    holder.ask(&format!("hold mutex:both {path} {log}")).await?;
     let mut victims = victims(stage, SHORT).await?;
     victims.truncate(2);
     let answers: Vec<_> =
         victims.iter().map(|(_, actor, kind)| actor.ask(&format!("contend {kind} {path} 5 {log}"))).collect();
-    stage.line_of(path, 3).await?;
+    stage.line_of(path, 4).await?;
     for (peer, actor, _) in &victims {
         peer.pause(&scene.log)?;
         stage.session_gone(path, actor.session()).await?;
         peer.resume(&scene.log)?;
     }
-    stage.line_of(path, 3).await?;
-    assert_eq!(holder.ask(&format!("leave mutex:curator {path} {log}")).await?, "left");
+    stage.line_of(path, 4).await?;
+    assert_eq!(holder.ask(&format!("leave mutex:both {path} {log}")).await?, "left");
     for answer in answers {
         answer.await?;
     }
@@ -387,16 +387,24 @@ async fn theirs_paused_while_waiting(stage: &Stage) -> Result<(), Failure> {
 
 /// Whoever holds is asked to let go, across libraries.
 async fn revocation(stage: &Stage) -> Result<(), Failure> {
-    for (_, curator) in &stage.curators {
+    for (version, curator) in &stage.curators {
         let scene = stage.scene("revoked");
         let path = &scene.path;
-        let them = stage.actor(curator, "curator").await?;
+        let (us, them) = (stage.actor(&stage.ours, "ours").await?, stage.actor(curator, "curator").await?);
         let held = them.ask(&format!("acquire revocable {path} -1")).await?;
         let node = held.split(' ').next().unwrap_or_default();
         assert!(stage.zk.get(node).await?.data.is_empty(), "Curator's revocable node has no data");
-        stage.zk.set(node, "__REVOKE__").await?;
+        assert_eq!(us.ask(&format!("revoke mutex {path} {node}")).await?, "true");
+        assert_eq!(&stage.zk.get(node).await?.data[..], b"__REVOKE__");
         assert_eq!(them.ask("await-revoked 10000").await?, "true");
-        close([them]).await?;
+        them.ask(&format!("release revocable {path}")).await?;
+
+        let held = us.ask(&format!("acquire mutex:curator {path} -1")).await?;
+        let node = held.split(' ').next().unwrap_or_default();
+        them.ask(&format!("revoke {node}")).await?;
+        assert_eq!(us.ask(&format!("await-revoked mutex:curator {path} 10000")).await?, "true");
+        close([us, them]).await?;
+        println!("mutex: revoked both ways with Curator of ZooKeeper {version}");
     }
     Ok(())
 }

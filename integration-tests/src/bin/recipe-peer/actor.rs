@@ -33,9 +33,8 @@ impl Actor {
             _ => {
                 let client = self.client.as_ref().ok_or("no session is open")?;
                 match verb {
-                    "acquire" | "release" | "contend" | "hold" | "leave" | "check" => {
-                        self.locks.perform(&self.name, client, verb, arguments).await
-                    }
+                    "acquire" | "release" | "contend" | "hold" | "leave" | "check" | "revoke"
+                    | "await-revoked" => self.locks.perform(&self.name, client, verb, arguments).await,
                     _ => Err(format!("no such verb: {verb}").into()),
                 }
             }

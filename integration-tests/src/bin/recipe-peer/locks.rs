@@ -1,6 +1,7 @@
 //! Locks: taken, kept, contended for.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use integration_tests::critical_section::{CriticalSection, Mode, Verdict};
 use integration_tests::targets::Failure;
 use zk_client::Client;
 use zk_proto::{Acl, CreateMode};
-use zk_recipes::{Error, Lock, LockGuard};
+use zk_recipes::{Dialect, Error, Held, Lock, LockGuard};
 
 use crate::actor::Arguments;
 
@@ -18,7 +19,41 @@ const INSIDE: Duration = Duration::from_millis(1);
 /// What is held, by `KIND PATH`.
 #[derive(Default)]
 pub(crate) struct Locks {
-    held: HashMap<String, LockGuard>,
+    held: HashMap<String, Guard>,
+}
+
+/// Of whatever kind.
+enum Guard {
+    Lock(LockGuard),
+}
+
+impl Deref for Guard {
+    type Target = Held;
+
+    fn deref(&self) -> &Held {
+        match self {
+            Self::Lock(guard) => guard,
+        }
+    }
+}
+
+impl Guard {
+    async fn release(self) -> Result<String, Failure> {
+        let released = match self {
+            Self::Lock(guard) => guard.release().await?,
+        };
+        Ok(format!("{released:?}"))
+    }
+}
+
+/// `curator`, `kazoo` or `both`, behind the colon of a kind.
+pub(crate) fn dialect(name: &str) -> Result<Dialect, Failure> {
+    match name {
+        "curator" => Ok(Dialect::Curator),
+        "kazoo" => Ok(Dialect::Kazoo),
+        "both" => Ok(Dialect::Both),
+        _ => Err(format!("no such dialect: {name}").into()),
+    }
 }
 
 impl Locks {
@@ -43,7 +78,7 @@ impl Locks {
             }
             "release" => {
                 let guard = self.held.remove(&key).ok_or("nothing is held")?;
-                Ok(format!("{:?}", guard.release().await?))
+                guard.release().await
             }
             "hold" => {
                 let guard = Taker::new(client, kind, path, who)?.take(-1).await?.ok_or("not taken")?;
@@ -70,11 +105,24 @@ impl Locks {
                 let began = guard.transaction().is_ok();
                 Ok(format!("held={held} transaction={began}"))
             }
+            // Asks the holder of this node to let go.
+            "revoke" => {
+                let lock = Lock::new(client, path);
+                let all = lock.participants().await?;
+                let node = arguments.text(2)?;
+                let asked = all.iter().find(|one| one.nodes.iter().any(|own| own == node));
+                Ok(lock.revoke(asked.ok_or("no such participant")?).await?.to_string())
+            }
+            "await-revoked" => {
+                let guard = self.held.get(&key).ok_or("nothing is held")?;
+                let limit = Duration::from_millis(arguments.number(2)?);
+                Ok(tokio::time::timeout(limit, guard.revoked()).await.is_ok().to_string())
+            }
             "contend" => {
                 let taker = Taker::new(client, kind, path, who)?;
                 let (count, log) = (arguments.number(2)?, Path::new(arguments.text(3)?));
                 let fence = arguments.text(4).ok();
-                contend(client, &taker, who, count, log, fence).await
+                contend(&taker, mode(kind), who, count, log, fence).await
             }
             _ => Err(format!("no such verb: {verb}").into()),
         }
@@ -86,23 +134,31 @@ fn mode(kind: &str) -> Mode {
     if kind.starts_with("read") || kind.starts_with("semaphore") { Mode::Shared } else { Mode::Alone }
 }
 
-struct Taker {
-    lock: Lock,
-    mode: Mode,
+enum Taker {
+    Lock(Lock),
 }
 
 impl Taker {
-    fn new(client: &Client, kind: &str, path: &str, _who: &str) -> Result<Self, Failure> {
-        match kind {
-            "mutex:curator" => Ok(Self { lock: Lock::new(client, path), mode: mode(kind) }),
+    /// `mutex:DIALECT`.
+    fn new(client: &Client, kind: &str, path: &str, who: &str) -> Result<Self, Failure> {
+        let (what, option) = kind.split_once(':').unwrap_or((kind, "curator"));
+        match what {
+            "mutex" => {
+                let builder = Lock::builder(client, path).identifier(who);
+                Ok(Self::Lock(builder.dialect(dialect(option)?).build()))
+            }
             _ => Err(format!("no such kind: {kind}").into()),
         }
     }
 
-    async fn take(&self, ms: i64) -> Result<Option<LockGuard>, Failure> {
-        let taken = match u64::try_from(ms) {
-            Ok(ms) => self.lock.acquire_within(Duration::from_millis(ms)).await,
-            Err(_) => self.lock.acquire().await,
+    /// Nothing when it was not had in time; below 0 there is all the time.
+    async fn take(&self, ms: i64) -> Result<Option<Guard>, Failure> {
+        let limit = u64::try_from(ms).ok().map(Duration::from_millis);
+        let taken = match self {
+            Self::Lock(lock) => match limit {
+                Some(limit) => lock.acquire_within(limit).await.map(Guard::Lock),
+                None => lock.acquire().await.map(Guard::Lock),
+            },
         };
         match taken {
             Ok(guard) => Ok(Some(guard)),
@@ -115,8 +171,8 @@ impl Taker {
 /// Takes the lock, appends its section, writes to ZooKeeper as its holder only may, gives it back; until `count` sections
 /// were whole. What was lost on the way is told, and does not count.
 async fn contend(
-    client: &Client,
     taker: &Taker,
+    mode: Mode,
     who: &str,
     count: usize,
     log: &Path,
@@ -126,22 +182,19 @@ async fn contend(
     let (mut whole, mut lost) = (0, 0);
     while whole < count {
         let Some(guard) = taker.take(-1).await? else { continue };
-        if pass(&guard, &mut section, taker.mode, fence).await? {
+        if pass(&guard, &mut section, mode, fence).await? {
             whole += 1;
         } else {
             lost += 1;
         }
         guard.release().await?;
-        if client.session_id().is_none() {
-            tokio::task::yield_now().await;
-        }
     }
     Ok(format!("{whole} {lost}"))
 }
 
 /// One section; whether it was whole. What is stale must have been known by the guard.
 async fn pass(
-    guard: &LockGuard,
+    guard: &Held,
     section: &mut CriticalSection,
     mode: Mode,
     fence: Option<&str>,
@@ -175,7 +228,7 @@ async fn pass(
 }
 
 /// The end of a section; whether it was whole.
-fn left(guard: &LockGuard, section: &mut CriticalSection, mode: Mode) -> Result<bool, Failure> {
+fn left(guard: &Held, section: &mut CriticalSection, mode: Mode) -> Result<bool, Failure> {
     let token = guard.fencing_token().get();
     if !guard.is_held() {
         section.lost(token)?;
@@ -187,7 +240,7 @@ fn left(guard: &LockGuard, section: &mut CriticalSection, mode: Mode) -> Result<
     }
 }
 
-async fn written(guard: &LockGuard, fence: &str) -> Result<(), Error> {
+async fn written(guard: &Held, fence: &str) -> Result<(), Error> {
     let token = guard.fencing_token().get().to_string();
     let acl = Acl::open();
     let write = guard.transaction()?.create_with(
@@ -199,7 +252,7 @@ async fn written(guard: &LockGuard, fence: &str) -> Result<(), Error> {
     write.commit().await.map(drop)
 }
 
-fn refused(guard: &LockGuard, section: &mut CriticalSection) -> Result<bool, Failure> {
+fn refused(guard: &Held, section: &mut CriticalSection) -> Result<bool, Failure> {
     let token = guard.fencing_token().get();
     if guard.is_held() || guard.transaction().is_ok() {
         return Err(format!("the guard of {token} says held, and a later holder was there").into());
