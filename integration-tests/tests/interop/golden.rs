@@ -4,7 +4,7 @@ use integration_tests::peers::JavaVersion;
 use integration_tests::recipe_peers::Actor;
 use integration_tests::targets::Failure;
 
-use crate::mutex::close;
+use crate::cast::close;
 use crate::stage::{Scene, Stage};
 
 pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
@@ -14,7 +14,7 @@ pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
         numbers_of_curator(stage, &actor).await?;
         queues_of_curator(stage, &actor).await?;
         close([actor]).await?;
-        println!("golden: Curator of ZooKeeper {version}");
+        stage.tell(format_args!("golden: Curator of ZooKeeper {version}"));
     }
     let actor = stage.actor(&stage.kazoo, "golden").await?;
     kazoo(stage, &actor).await?;
@@ -211,6 +211,6 @@ async fn kazoo(stage: &Stage, actor: &Actor) -> Result<(), Failure> {
         .strip_prefix(r#"{"version": 1, "holder": "idn", "end": ""#)
         .and_then(|rest| rest.strip_suffix(r#""}"#));
     assert_eq!(end.map(str::len), Some("2026-11-22T22:22:38".len()), "{text}");
-    println!("golden: Kazoo");
+    stage.tell(format_args!("golden: Kazoo"));
     Ok(())
 }

@@ -6,6 +6,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
+mod cast;
+mod election;
+mod faults;
 mod golden;
 mod mutex;
 mod stage;
@@ -20,6 +23,8 @@ use stage::Stage;
 async fn all(stage: &Stage) -> Result<(), Failure> {
     golden::all(stage).await?;
     mutex::all(stage).await?;
+    election::all(stage).await?;
+    faults::all(stage).await?;
     Ok(())
 }
 

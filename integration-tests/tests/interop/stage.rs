@@ -28,6 +28,7 @@ pub(crate) struct Stage {
     pub(crate) ours: RecipePeer,
     dir: TempDir,
     next: AtomicUsize,
+    began: Instant,
 }
 
 /// Where one cell plays: a path of its own, and a log.
@@ -55,6 +56,7 @@ impl Stage {
             ours: Self::another_of_ours()?,
             dir: tempfile::tempdir()?,
             next: AtomicUsize::new(0),
+            began: Instant::now(),
             hosts,
         })
     }
@@ -62,6 +64,11 @@ impl Stage {
     /// One more process of our own.
     pub(crate) fn another_of_ours() -> Result<RecipePeer, Failure> {
         Ok(RecipePeer::ours(env!("CARGO_BIN_EXE_recipe-peer"))?)
+    }
+
+    /// Says what a cell has shown, and when.
+    pub(crate) fn tell(&self, what: impl std::fmt::Display) {
+        println!("{:6.1} s  {what}", self.began.elapsed().as_secs_f64());
     }
 
     /// A path that nobody has used. Its parent is there; the path is not.

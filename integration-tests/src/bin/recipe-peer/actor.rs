@@ -35,6 +35,12 @@ impl Actor {
                 match verb {
                     "acquire" | "release" | "contend" | "hold" | "leave" | "check" | "revoke"
                     | "await-revoked" => self.locks.perform(&self.name, client, verb, arguments).await,
+                    "lead" => {
+                        let lead =
+                            [arguments.text(3)?, arguments.text(0)?, arguments.text(1)?, arguments.text(2)?];
+                        let lead = lead.map(str::to_owned);
+                        self.locks.perform(&self.name, client, "contend", Arguments(&lead)).await
+                    }
                     _ => Err(format!("no such verb: {verb}").into()),
                 }
             }
