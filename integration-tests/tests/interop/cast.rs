@@ -1,5 +1,7 @@
 //! Who takes part: the foreign classes and whom they see, and a contest of several for one path.
 
+use std::pin::Pin;
+
 use integration_tests::critical_section::{self, Passages};
 use integration_tests::recipe_peers::{Actor, RecipePeer};
 use integration_tests::targets::Failure;
@@ -53,39 +55,65 @@ pub(crate) fn processes(stage: &Stage, foreign: Foreign) -> Vec<(String, &Recipe
     }
 }
 
-/// All contend for `path`, each until it held `turns` times; then they go, and the log is judged.
+/// All contend for the scene's path, each until it held `turns` times; then they go, and the log is judged. They are all
+/// in line before the first of them gets in.
 pub(crate) async fn contend(
     stage: &Stage,
     scene: &Scene,
     cast: &[(Actor, String)],
-    path: &str,
     turns: usize,
 ) -> Result<Passages, Failure> {
-    perform(stage, scene, cast, path, turns).await?;
+    let gate = stage.actor(&stage.ours, "gate").await?;
+    let alone = if cast.iter().all(|(_, kind)| kind.starts_with("mutex")) { "mutex" } else { "write" };
+    gate.ask(&format!("acquire {alone}:both {} -1", scene.path)).await?;
+    let contest = Contest::begin(stage, scene, cast, turns).await?;
+    let nodes: usize = cast.iter().map(|(_, kind)| if kind.ends_with(":both") { 2 } else { 1 }).sum();
+    stage.line_of(&scene.path, 2 + nodes).await?;
+    gate.ask(&format!("release {alone}:both {}", scene.path)).await?;
+    close([gate]).await?;
+    contest.end(stage).await?;
     Ok(critical_section::check(&scene.log)?)
 }
 
-/// As [`contend`], without the log.
-pub(crate) async fn perform(
-    stage: &Stage,
-    scene: &Scene,
-    cast: &[(Actor, String)],
-    path: &str,
-    turns: usize,
-) -> Result<(), Failure> {
-    let fence = format!("{}-fence", scene.path);
-    stage.zk.create(&fence, "").await?;
-    let log = scene.log();
-    let ask = |(actor, kind): &(Actor, String)| {
-        let own = if kind.contains(':') && actor.name().starts_with("ours") { fence.as_str() } else { "" };
-        actor.ask(format!("contend {kind} {path} {turns} {log} {own}").trim_end())
-    };
-    let answers: Vec<_> = cast.iter().map(ask).collect();
-    for answer in answers {
-        answer.await?;
+type Answer = Pin<Box<dyn Future<Output = Result<String, Failure>>>>;
+
+/// Several that contend.
+pub(crate) struct Contest {
+    cast: Vec<Actor>,
+    answers: Vec<Answer>,
+    fence: String,
+}
+
+impl Contest {
+    /// Tells them all to begin.
+    pub(crate) async fn begin(
+        stage: &Stage,
+        scene: &Scene,
+        cast: &[(Actor, String)],
+        turns: usize,
+    ) -> Result<Self, Failure> {
+        let fence = format!("{}-fence", scene.path);
+        stage.zk.create(&fence, "").await?;
+        let (path, log) = (&scene.path, scene.log());
+        let mut answers: Vec<Answer> = Vec::new();
+        for (actor, kind) in cast {
+            // Tokens of readers beside each other do not rise.
+            let fences = actor.name().starts_with("ours") && !kind.starts_with(['r', 'd']);
+            let fence = if fences { fence.as_str() } else { "" };
+            let request = format!("contend {kind} {path} {turns} {log} {fence}");
+            answers.push(Box::pin(actor.ask(request.trim_end())));
+        }
+        Ok(Self { cast: cast.iter().map(|(actor, _)| actor.clone()).collect(), answers, fence })
     }
-    close(cast.iter().map(|(actor, _)| actor.clone())).await?;
-    tokens_rise(stage, &fence).await
+
+    /// Waits until all have had their turns.
+    pub(crate) async fn end(self, stage: &Stage) -> Result<(), Failure> {
+        for answer in self.answers {
+            answer.await?;
+        }
+        close(self.cast).await?;
+        tokens_rise(stage, &self.fence).await
+    }
 }
 
 pub(crate) async fn close(actors: impl IntoIterator<Item = Actor>) -> Result<(), Failure> {

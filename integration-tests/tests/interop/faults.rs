@@ -4,7 +4,7 @@ use integration_tests::critical_section;
 use integration_tests::recipe_peers::{Actor, RecipePeer};
 use integration_tests::targets::Failure;
 
-use crate::cast::{perform, tokens_rise};
+use crate::cast::{Contest, tokens_rise};
 use crate::stage::{SHORT, Stage, turns};
 
 pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
@@ -59,7 +59,7 @@ async fn killed_while_holding(stage: &Stage) -> Result<(), Failure> {
             .await?;
     }
     let cast = survivors(stage).await?;
-    let contending = perform(stage, &scene, &cast, path, 10);
+    let contest = Contest::begin(stage, &scene, &cast, 10).await?;
     let killing = async {
         for ((peer, _, _), holding) in victims.iter().zip(holding) {
             holding.await?;
@@ -67,7 +67,7 @@ async fn killed_while_holding(stage: &Stage) -> Result<(), Failure> {
         }
         Ok(())
     };
-    tokio::try_join!(contending, killing)?;
+    tokio::try_join!(contest.end(stage), killing)?;
     let seen = critical_section::check(&scene.log)?;
     assert_eq!((seen.passages, seen.overtaken), (30, 3));
     stage.tell(format_args!("mutex: killed while holding: {seen:?}"));
@@ -77,7 +77,7 @@ async fn killed_while_holding(stage: &Stage) -> Result<(), Failure> {
 /// Killed at whatever moment.
 async fn killed_while_contending(stage: &Stage) -> Result<(), Failure> {
     let scene = stage.lasting_scene("killed").await?;
-    let victims = victims(stage, 3 * SHORT).await?;
+    let victims = victims(stage, 2 * SHORT).await?;
     let log = scene.log();
     for (_, actor, kind) in &victims {
         // Nobody hears the answer.
@@ -87,7 +87,7 @@ async fn killed_while_contending(stage: &Stage) -> Result<(), Failure> {
         stage.entered(&scene, actor.name(), 1).await?;
     }
     let cast = survivors(stage).await?;
-    let contending = perform(stage, &scene, &cast, &scene.path, turns());
+    let contest = Contest::begin(stage, &scene, &cast, turns()).await?;
     let killing = async {
         for (peer, actor, _) in &victims {
             stage.entered(&scene, actor.name(), 3).await?;
@@ -95,7 +95,7 @@ async fn killed_while_contending(stage: &Stage) -> Result<(), Failure> {
         }
         Ok(())
     };
-    tokio::try_join!(contending, killing)?;
+    tokio::try_join!(contest.end(stage), killing)?;
     let seen = critical_section::check(&scene.log)?;
     stage.tell(format_args!("mutex: killed while contending: {seen:?}"));
     Ok(())
@@ -111,7 +111,7 @@ async fn ours_paused_while_holding(stage: &Stage) -> Result<(), Failure> {
     let held = actor.ask(&format!("hold mutex:both {path} {log}")).await?;
     let token: i64 = held.rsplit(' ').next().unwrap_or_default().parse()?;
     let cast = survivors(stage).await?;
-    let contending = perform(stage, &scene, &cast, path, 10);
+    let contest = Contest::begin(stage, &scene, &cast, 10).await?;
     let pausing = async {
         peer.pause(&scene.log)?;
         stage.overtaken(&scene, token).await?;
@@ -124,7 +124,7 @@ async fn ours_paused_while_holding(stage: &Stage) -> Result<(), Failure> {
         assert_eq!(left.await?, "lost");
         again.await
     };
-    let ((), again) = tokio::try_join!(contending, pausing)?;
+    let ((), again) = tokio::try_join!(contest.end(stage), pausing)?;
     assert_eq!(again, "5 0");
     let seen = critical_section::check(&scene.log)?;
     assert_eq!((seen.passages, seen.overtaken, seen.refused, seen.lost), (35, 1, 0, 1));
@@ -137,7 +137,7 @@ async fn ours_paused_while_contending(stage: &Stage) -> Result<(), Failure> {
     let scene = stage.lasting_scene("paused").await?;
     let (path, log) = (&scene.path, scene.log());
     let peer = Stage::another_of_ours()?;
-    let actor = stage.actor_for(&peer, "ours", SHORT / 2).await?;
+    let actor = stage.actor_for(&peer, "ours", SHORT / 3).await?;
     let cast = survivors(stage).await?;
     let living: Vec<_> = cast.iter().map(|(actor, _)| actor.session()).collect();
     let fence = format!("{path}-its-fence");
@@ -145,7 +145,7 @@ async fn ours_paused_while_contending(stage: &Stage) -> Result<(), Failure> {
     let pauses = 5;
     let its_turns = 8 * pauses;
     let its = actor.ask(&format!("contend mutex:both {path} {its_turns} {log} {fence}"));
-    let contending = perform(stage, &scene, &cast, path, turns().max(its_turns));
+    let contest = Contest::begin(stage, &scene, &cast, turns().max(its_turns)).await?;
     let pausing = async {
         for pause in 1..=pauses {
             stage.entered(&scene, actor.name(), 4 * pause).await?;
@@ -166,7 +166,7 @@ async fn ours_paused_while_contending(stage: &Stage) -> Result<(), Failure> {
         its.await
     };
     // The log is judged when all are done.
-    let ((), its) = tokio::try_join!(contending, pausing)?;
+    let ((), its) = tokio::try_join!(contest.end(stage), pausing)?;
     stage.tell(format_args!("mutex: ours paused while contending, whole sections and lost ones: {its}"));
     let seen = critical_section::check(&scene.log)?;
     tokens_rise(stage, &fence).await?;

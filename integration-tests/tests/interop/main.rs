@@ -5,12 +5,18 @@
 //! `ZK_INTEROP_TURNS` sets how often each contender of a cell holds; the default suits CI, by hand 200 is a good number.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
-
+#![allow(dead_code)]
+mod barriers;
 mod cast;
 mod election;
 mod faults;
 mod golden;
+mod latch;
 mod mutex;
+mod numbers;
+mod permits;
+mod queues;
+mod read_write;
 mod stage;
 
 use integration_tests::our_server::OurServer;

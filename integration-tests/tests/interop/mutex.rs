@@ -4,7 +4,7 @@ use integration_tests::critical_section;
 use integration_tests::recipe_peers::RecipePeer;
 use integration_tests::targets::Failure;
 
-use crate::cast::{DIALECTS, Foreign, close, contend, perform, processes};
+use crate::cast::{Contest, DIALECTS, Foreign, close, contend, processes};
 use crate::stage::{Scene, Stage, turns};
 
 pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
@@ -36,7 +36,7 @@ async fn cell_of(
     for _ in 0..2 {
         cast.push((stage.actor(peer, "theirs").await?, theirs.clone()));
     }
-    let seen = contend(stage, &scene, &cast, &scene.path, turns()).await?;
+    let seen = contend(stage, &scene, &cast, turns()).await?;
     assert_eq!(seen.passages, cast.len() * turns());
     assert!(seen.handoffs >= turns(), "they hardly contended: {seen:?}");
     assert!(stage.names(&scene.path).await?.is_empty(), "somebody left a node behind");
@@ -80,13 +80,13 @@ async fn everybody_at_once(stage: &Stage) -> Result<(), Failure> {
         }
         let all = cast.len() * turns();
         if foreign == Foreign::KazooSubclass {
-            let seen = contend(stage, &scene, &cast, &scene.path, turns()).await?;
+            let seen = contend(stage, &scene, &cast, turns()).await?;
             assert_eq!(seen.passages, all);
             stage.tell(format_args!("mutex: ours both x Curator x Kazoo {foreign:?}, on one path: {seen:?}"));
             continue;
         }
         // The whole log would show Curator and Kazoo beside each other; without one of them it must not.
-        perform(stage, &scene, &cast, &scene.path, turns()).await?;
+        Contest::begin(stage, &scene, &cast, turns()).await?.end(stage).await?;
         let text = std::fs::read_to_string(&scene.log)?;
         for absent in ["kazoo", "curator"] {
             let part = scene.log.with_extension(absent);

@@ -9,13 +9,15 @@ use integration_tests::peers::{JavaVersion, Peers};
 use integration_tests::recipe_peers::{Actor, RecipePeer};
 use integration_tests::targets::{Failure, PATIENCE};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use zk_client::Client;
 use zk_proto::SessionId;
 
 /// Of sessions that should live: far more than a busy machine takes away from a process.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 /// Of sessions that are to end.
-pub(crate) const SHORT: Duration = Duration::from_secs(2);
+pub(crate) const SHORT: Duration = Duration::from_secs(3);
 
 /// A server and those who play on it.
 pub(crate) struct Stage {
@@ -166,6 +168,21 @@ impl Stage {
         self.until("a later holder", async || {
             let latest = critical_section::latest_holder(&scene.log)?;
             Ok(latest.is_some_and(|(_, latest)| latest > token).then_some(()))
+        })
+        .await
+    }
+
+    /// Waits until this many sessions watch a path.
+    pub(crate) async fn watched(&self, path: &str, sessions: usize) -> Result<(), Failure> {
+        self.until(&format!("{sessions} sessions watch {path}"), async || {
+            let mut stream = TcpStream::connect(&self.hosts).await?;
+            stream.write_all(b"wchp").await?;
+            let mut said = String::new();
+            stream.read_to_string(&mut said).await?;
+            // A path, and below it the sessions, indented.
+            let watching = said.lines().skip_while(|line| *line != path).skip(1);
+            let watching = watching.take_while(|line| line.starts_with([' ', '\t'])).count();
+            Ok((watching >= sessions).then_some(()))
         })
         .await
     }

@@ -1,0 +1,101 @@
+//! Barriers: one node that closes them for everybody, and double barriers entered and left by all libraries together.
+
+use std::collections::BTreeMap;
+
+use integration_tests::recipe_peers::Actor;
+use integration_tests::targets::Failure;
+
+use crate::cast::close;
+use crate::stage::Stage;
+
+/// Rounds of a double barrier.
+const ROUNDS: usize = 40;
+
+pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
+    barrier(stage).await?;
+    for (version, curator) in &stage.curators {
+        let cast = [
+            stage.actor(curator, "curator").await?,
+            stage.actor(&stage.kazoo, "kazoo").await?,
+            stage.actor(&stage.ours, "ours").await?,
+        ];
+        double_barrier(stage, &cast).await?;
+        stage.tell(format_args!(
+            "double barrier: Curator of ZooKeeper {version} x Kazoo x ours: {ROUNDS} rounds"
+        ));
+        close(cast).await?;
+    }
+    Ok(())
+}
+
+/// Set by each, removed by each, waited for by all the others.
+async fn barrier(stage: &Stage) -> Result<(), Failure> {
+    let mut cast = vec![stage.actor(&stage.kazoo, "kazoo").await?, stage.actor(&stage.ours, "ours").await?];
+    for (_, curator) in &stage.curators {
+        cast.push(stage.actor(curator, "curator").await?);
+    }
+    for at in 0..cast.len() {
+        let scene = stage.scene("barrier");
+        let path = &scene.path;
+        let (sets, removes) = (&cast[at], &cast[(at + 1) % cast.len()]);
+        sets.ask(&format!("barrier-set {path}")).await?;
+        let waiters: Vec<&Actor> = cast.iter().filter(|one| one.name() != removes.name()).collect();
+        for waiter in &waiters {
+            assert_eq!(waiter.ask(&format!("barrier-wait {path} 50")).await?, "false", "{}", waiter.name());
+        }
+        let waiting: Vec<_> =
+            waiters.iter().map(|waiter| waiter.ask(&format!("barrier-wait {path} 60000"))).collect();
+        stage.watched(path, waiters.len()).await?;
+        removes.ask(&format!("barrier-remove {path}")).await?;
+        for opened in waiting {
+            assert_eq!(opened.await?, "true");
+        }
+        for one in &cast {
+            assert_eq!(one.ask(&format!("barrier-wait {path} 60000")).await?, "true", "it is open");
+        }
+    }
+    stage.tell(format_args!("barrier: set and removed by each of {}", cast.len()));
+    close(cast).await
+}
+
+async fn double_barrier(stage: &Stage, cast: &[Actor]) -> Result<(), Failure> {
+    let scene = stage.scene("rounds");
+    let (path, log, size) = (&scene.path, scene.log(), cast.len());
+    let answers: Vec<_> =
+        cast.iter().map(|one| one.ask(&format!("rounds {path} {size} {ROUNDS} {log}"))).collect();
+    for answer in answers {
+        answer.await?;
+    }
+    let rounds = check_rounds(&std::fs::read_to_string(&scene.log)?, size)?;
+    assert_eq!(rounds, ROUNDS);
+    Ok(())
+}
+
+/// Nobody is in before all have come, and nobody out before all want to leave. Returns the rounds that all finished.
+fn check_rounds(log: &str, size: usize) -> Result<usize, Failure> {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut finished = 0;
+    for line in log.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [step, _, round] = words[..] else { return Err(format!("not a step: {line}").into()) };
+        *counts.entry((step, round)).or_default() += 1;
+        let needs = match step {
+            "IN" => "COMES",
+            "OUT" => "LEAVES",
+            _ => continue,
+        };
+        if counts.get(&(needs, round)) != Some(&size) {
+            return Err(format!("too early: {line}\n{log}").into());
+        }
+        finished += usize::from(step == "OUT" && counts.get(&(step, round)) == Some(&size));
+    }
+    Ok(finished)
+}
+
+#[test]
+fn who_is_early_is_found() {
+    let fine = "COMES a 0\nCOMES b 0\nIN a 0\nLEAVES a 0\nIN b 0\nLEAVES b 0\nOUT a 0\nOUT b 0\n";
+    assert_eq!(check_rounds(fine, 2).unwrap(), 1);
+    assert!(check_rounds("COMES a 0\nIN a 0\n", 2).is_err());
+    assert!(check_rounds("COMES a 0\nCOMES b 0\nIN a 0\nLEAVES a 0\nOUT a 0\n", 2).is_err());
+}
