@@ -39,6 +39,11 @@ pub enum Error {
         /// What the first try met.
         source: zk_client::Error,
     },
+    /// It was closed. Start it anew to go on.
+    Closed {
+        /// The recipe's path.
+        path: String,
+    },
     /// The client has ended, and no recipe works without it.
     ClientEnded {
         /// The recipe's path.
@@ -86,6 +91,7 @@ impl Error {
             | Self::NodeDeleted { path }
             | Self::Lost { path, .. }
             | Self::ReleasePending { path, .. }
+            | Self::Closed { path }
             | Self::ClientEnded { path, .. }
             | Self::Client { path, .. } => Some(path),
             Self::NoRuntime => None,
@@ -125,6 +131,7 @@ impl fmt::Display for Error {
             Self::ReleasePending { path, source } => {
                 write!(f, "{path} is not released yet, and will be in the background: {source}")
             }
+            Self::Closed { path } => write!(f, "{path} was closed; start it anew to go on"),
             Self::ClientEnded { path, reason } => write!(f, "{path}: the client has ended: {reason}"),
             Self::Client { path, source } => write!(f, "{path}: {source}"),
             Self::NoRuntime => f.write_str("there is no tokio runtime here; call this from within one"),

@@ -17,6 +17,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`Lock`], [`lock`] | one holder at a time |
+//! | [`LeaderLatch`], [`LeaderSelector`], [`Election`], [`leader`] | one leader at a time, and others in reserve |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
 //! | [`Participant`] | who holds and who waits |
@@ -30,6 +31,7 @@
 
 pub mod contender;
 pub mod identity;
+pub mod leader;
 pub mod limits;
 pub mod lock;
 pub mod sequence;
@@ -47,6 +49,11 @@ pub use dialect::Dialect;
 pub use error::Error;
 pub use fence::{FencedTransaction, FencingToken};
 pub use held::{Held, Released};
+pub use leader::{
+    CloseMode, Election, ElectionBuilder, LeaderLatch, LeaderLatchBuilder, LeaderSelector,
+    LeaderSelectorBuilder, LeaderSelectorListener, LeaderState, LeaderStatus, Leadership, Outcome,
+    RunningLatch, RunningSelector, SelectorState,
+};
 pub use lock::{Lock, LockBuilder, LockGuard, LockTicket};
 pub use loss::{LockState, LossPolicy, LossReason};
 pub use participants::Participant;

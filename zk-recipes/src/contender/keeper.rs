@@ -97,33 +97,25 @@ impl Holding {
         self.shared.revoked.subscribe()
     }
 
-    /// What is lost is waited for again, on the node that it was held by if that was kept: see
-    /// [`Options::keeps_place`](super::Options). What is still held is given up first.
-    ///
-    /// # Cancellation
-    /// As [`stand_in_line`](super::stand_in_line).
-    #[allow(dead_code, reason = "for recipes on their way")]
-    pub(crate) async fn stand_again(self) -> Result<Self, NotGranted> {
+    /// Back to the line: what is lost is waited for again, on the node that it was held by if that was kept (see
+    /// [`Options::keeps_place`](super::Options)), else at the tail. What is still held is given up first.
+    pub(crate) fn again(&self) -> Entrant {
         self.keeper.abort();
-        let shared = Arc::clone(&self.shared);
+        let shared = &self.shared;
         let spare = Core::new(shared.context.options.clone());
         let mut core = std::mem::replace(&mut *shared.lock(), spare);
-        drop(self);
         let now = shared.origin.elapsed();
         if matches!(core.hold(), Some(HoldState::Held | HoldState::Suspect { .. }) | None) {
-            let (adopt, runtime) = (&shared.context.reaper, &shared.runtime);
-            for output in core.handle(now, Input::Cancel) {
-                if let Output::Leave(leftover) = output {
-                    adopt.adopt(runtime, leftover, UnderWay::Nothing);
-                }
-            }
+            let leftovers = core.handle(now, Input::Cancel);
+            shared.released();
+            shared.leave(&leftovers);
             core = Core::new(shared.context.options.clone());
         }
         let session = if core.keeps_place() { shared.grant.session } else { SessionId::NONE };
         core.handle(now, Input::Again);
         core.set_patience(Patience::Forever);
         let (context, runtime) = (Arc::clone(&shared.context), shared.runtime.clone());
-        Entrant::going_on(context, runtime, core, shared.origin, session).granted().await
+        Entrant::going_on(context, runtime, core, shared.origin, session)
     }
 
     pub(crate) fn grant(&self) -> &Grant {
@@ -141,35 +133,39 @@ impl Holding {
         *self.shared.state.borrow()
     }
 
-    /// Gives it up; the deletion of its node is sent now.
-    pub(crate) fn give_up(self) -> GivenUp {
+    /// Gives it up. Everybody who looks sees that it is over; then the deletion of its node is sent.
+    pub(crate) fn give_up(&self) -> GivenUp {
+        self.keeper.abort();
         let outputs = self.shared.handle(Input::Cancel);
         let left = outputs.into_iter().find_map(|output| match output {
             Output::Leave(leftover) => Some(leftover),
             _ => None,
         });
         let state = *self.shared.state.borrow();
+        self.shared.released();
         match (left, state) {
             (Some(leftover), _) => GivenUp::Deleting(Deleting::start(&self.shared, leftover)),
             (None, LockState::Lost(reason)) => GivenUp::Lost(reason),
             (None, _) => GivenUp::Lost(LossReason::Released),
         }
     }
+
+    /// Ends it as dropping it does, for one that is shared: gives it up in the background, unless it is durable.
+    pub(crate) fn end(&self) {
+        self.keeper.abort();
+        if self.shared.context.options.durable.is_none_or(|durable| durable.release_on_drop) {
+            let outputs = self.shared.handle(Input::Cancel);
+            self.shared.released();
+            self.shared.leave(&outputs);
+        } else {
+            self.shared.released();
+        }
+    }
 }
 
 impl Drop for Holding {
     fn drop(&mut self) {
-        self.keeper.abort();
-        if self.shared.context.options.durable.is_none_or(|durable| durable.release_on_drop) {
-            self.shared.input(Input::Cancel);
-        }
-        self.shared.state.send_if_modified(|state| {
-            let held = state.is_held();
-            if held {
-                *state = LockState::Lost(LossReason::Released);
-            }
-            held
-        });
+        self.end();
     }
 }
 
@@ -192,14 +188,28 @@ impl Shared {
     /// Takes in what happened. What is left behind goes to the reaper; the rest is the keeper's to do.
     fn input(&self, input: Input) -> Vec<Output> {
         let mut outputs = self.handle(input);
-        outputs.retain(|output| match output {
-            Output::Leave(leftover) => {
-                self.context.reaper.adopt(&self.runtime, leftover.clone(), UnderWay::Nothing);
-                false
-            }
-            _ => true,
-        });
+        self.leave(&outputs);
+        outputs.retain(|output| !matches!(output, Output::Leave(_)));
         outputs
+    }
+
+    fn leave(&self, outputs: &[Output]) {
+        for output in outputs {
+            if let Output::Leave(leftover) = output {
+                self.context.reaper.adopt(&self.runtime, leftover.clone(), UnderWay::Nothing);
+            }
+        }
+    }
+
+    /// Publishes that it is over, if it was not.
+    fn released(&self) {
+        self.state.send_if_modified(|state| {
+            let held = state.is_held();
+            if held {
+                *state = LockState::Lost(LossReason::Released);
+            }
+            held
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {
