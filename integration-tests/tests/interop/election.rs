@@ -1,4 +1,4 @@
-//! Elections: Curator's LeaderSelector and Kazoo's Election are a mutex around a function, and so is ours.
+//! Elections: Curator's LeaderSelector and Kazoo's Election are a mutex around a function, and so are our two.
 
 use integration_tests::critical_section;
 use integration_tests::targets::Failure;
@@ -15,9 +15,13 @@ pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
             for (library, peer) in processes(stage, foreign) {
                 let scene = stage.lasting_scene("election").await?;
                 let (path, log, turns) = (&scene.path, scene.log(), turns());
-                let us = stage.actor(&stage.ours, "ours").await?;
-                let mut answers = vec![us.ask(&format!("lead {path} {turns} {log} mutex:{dialect}"))];
-                let mut cast = vec![us];
+                let mut answers = Vec::new();
+                let mut cast = Vec::new();
+                for kind in ["election", "selector"] {
+                    let us = stage.actor(&stage.ours, "ours").await?;
+                    answers.push(us.ask(&format!("lead {path} {turns} {log} {kind}:{dialect}")));
+                    cast.push(us);
+                }
                 for _ in 0..2 {
                     let them = stage.actor(peer, "theirs").await?;
                     let kind =
@@ -30,8 +34,8 @@ pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
                 }
                 close(cast).await?;
                 let seen = critical_section::check(&scene.log)?;
-                // Curator's selector stands for election again until it is closed.
-                assert!(seen.passages >= 3 * turns, "{seen:?}");
+                // Curator's selector stands for election again until it is closed, and so does ours.
+                assert!(seen.passages >= 4 * turns, "{seen:?}");
                 assert!(seen.handoffs >= turns, "they hardly contended: {seen:?}");
                 stage.tell(format_args!("election: ours {dialect} x {library} {foreign:?}: {seen:?}"));
             }

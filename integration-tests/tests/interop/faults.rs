@@ -11,7 +11,9 @@ pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
     killed_while_holding(stage).await?;
     killed_while_contending(stage).await?;
     ours_paused_while_holding(stage).await?;
-    ours_paused_while_contending(stage).await?;
+    for what in ["mutex", "election", "selector"] {
+        ours_paused_while_contending(stage, what).await?;
+    }
     theirs_paused_while_waiting(stage).await
 }
 
@@ -133,7 +135,7 @@ async fn ours_paused_while_holding(stage: &Stage) -> Result<(), Failure> {
 }
 
 /// The same at whatever moment: between the grant and the first line, between two lines, while it waits.
-async fn ours_paused_while_contending(stage: &Stage) -> Result<(), Failure> {
+async fn ours_paused_while_contending(stage: &Stage, what: &str) -> Result<(), Failure> {
     let scene = stage.lasting_scene("paused").await?;
     let (path, log) = (&scene.path, scene.log());
     let peer = Stage::another_of_ours()?;
@@ -142,9 +144,12 @@ async fn ours_paused_while_contending(stage: &Stage) -> Result<(), Failure> {
     let living: Vec<_> = cast.iter().map(|(actor, _)| actor.session()).collect();
     let fence = format!("{path}-its-fence");
     stage.zk.create(&fence, "").await?;
-    let pauses = 5;
+    let pauses = 4;
     let its_turns = 8 * pauses;
-    let its = actor.ask(&format!("contend mutex:both {path} {its_turns} {log} {fence}"));
+    let its = actor.ask(&match what {
+        "mutex" => format!("contend mutex:both {path} {its_turns} {log} {fence}"),
+        _ => format!("lead {path} {its_turns} {log} {what}:both"),
+    });
     let contest = Contest::begin(stage, &scene, &cast, turns().max(its_turns)).await?;
     let pausing = async {
         for pause in 1..=pauses {
@@ -167,10 +172,10 @@ async fn ours_paused_while_contending(stage: &Stage) -> Result<(), Failure> {
     };
     // The log is judged when all are done.
     let ((), its) = tokio::try_join!(contest.end(stage), pausing)?;
-    stage.tell(format_args!("mutex: ours paused while contending, whole sections and lost ones: {its}"));
+    stage.tell(format_args!("{what}: ours paused while contending, whole sections and lost ones: {its}"));
     let seen = critical_section::check(&scene.log)?;
     tokens_rise(stage, &fence).await?;
-    stage.tell(format_args!("mutex: ours paused while contending: {seen:?}"));
+    stage.tell(format_args!("{what}: ours paused while contending: {seen:?}"));
     Ok(())
 }
 

@@ -30,6 +30,7 @@ async fn all(stage: &Stage) -> Result<(), Failure> {
     golden::all(stage).await?;
     mutex::all(stage).await?;
     election::all(stage).await?;
+    latch::all(stage).await?;
     faults::all(stage).await?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use integration_tests::targets::Failure;
 use zk_client::Client;
 
+use crate::leaders::Leaders;
 use crate::locks::Locks;
 
 /// A session, and what is held in it.
@@ -12,11 +13,12 @@ pub(crate) struct Actor {
     pub(crate) name: String,
     client: Option<Client>,
     locks: Locks,
+    leaders: Leaders,
 }
 
 impl Actor {
     pub(crate) fn new(name: String) -> Self {
-        Self { name, client: None, locks: Locks::default() }
+        Self { name, client: None, locks: Locks::default(), leaders: Leaders::default() }
     }
 
     /// Does what a line asks, and returns the words of the answer.
@@ -35,11 +37,11 @@ impl Actor {
                 match verb {
                     "acquire" | "release" | "contend" | "hold" | "leave" | "check" | "revoke"
                     | "await-revoked" => self.locks.perform(&self.name, client, verb, arguments).await,
-                    "lead" => {
-                        let lead =
-                            [arguments.text(3)?, arguments.text(0)?, arguments.text(1)?, arguments.text(2)?];
-                        let lead = lead.map(str::to_owned);
-                        self.locks.perform(&self.name, client, "contend", Arguments(&lead)).await
+                    "lead" | "latch-start" | "latch-await" | "latch-leader" | "latch-participants" => {
+                        self.leaders.perform(&self.name, client, verb, arguments).await
+                    }
+                    "stop" if self.leaders.runs(arguments.text(0)?) => {
+                        self.leaders.perform(&self.name, client, "latch-stop", arguments).await
                     }
                     _ => Err(format!("no such verb: {verb}").into()),
                 }

@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use integration_tests::critical_section::{CriticalSection, Mode};
 use integration_tests::targets::Failure;
-use zk_client::Client;
-use zk_recipes::{CloseMode, Election, Error, LeaderLatch, Outcome, RunningLatch};
+use tokio::sync::{Mutex, watch};
+use zk_client::{Client, async_trait};
+use zk_recipes::{
+    CloseMode, Election, Error, LeaderLatch, LeaderSelector, LeaderSelectorListener, Leadership, Outcome,
+    Participant, RunningLatch,
+};
 
 use crate::actor::Arguments;
 use crate::locks::{dialect, pass};
@@ -29,9 +33,15 @@ impl Leaders {
         let path = arguments.text(0)?;
         match verb {
             "lead" => {
-                let (_, option) = arguments.text(3)?.split_once(':').ok_or("no dialect")?;
-                let election = Election::builder(client, path).identifier(who).dialect(dialect(option)?).build();
-                lead(&election, who, arguments.number(1)?, Path::new(arguments.text(2)?)).await
+                let (kind, option) = arguments.text(3)?.split_once(':').ok_or("no dialect")?;
+                let (count, log, dialect) = (arguments.number(1)?, arguments.text(2)?, dialect(option)?);
+                if kind == "selector" {
+                    let (turns, left) = Turns::new(CriticalSection::open(Path::new(log), who)?, count);
+                    let selector = LeaderSelector::builder(client, path, turns).identifier(who);
+                    return select(&selector.dialect(dialect).auto_requeue(true).build(), left).await;
+                }
+                let election = Election::builder(client, path).identifier(who).dialect(dialect).build();
+                lead(&election, who, count, Path::new(log)).await
             }
             "latch-start" => {
                 let latch = LeaderLatch::builder(client, path).identifier(who).build();
@@ -52,7 +62,7 @@ impl Leaders {
             }
             "latch-participants" => {
                 let all = self.latch(path)?.participants().await?;
-                let mut names: Vec<_> = all.iter().map(|one| one.identifier()).collect();
+                let mut names: Vec<_> = all.iter().map(Participant::identifier).collect();
                 names.sort();
                 Ok(names.join(" "))
             }
@@ -72,6 +82,44 @@ impl Leaders {
     fn latch(&self, path: &str) -> Result<&RunningLatch, Failure> {
         Ok(self.latches.get(path).ok_or("no latch runs")?)
     }
+}
+
+/// What a selector does when it leads; tells how many sections are left, or what went wrong.
+struct Turns {
+    section: Mutex<CriticalSection>,
+    left: watch::Sender<Result<usize, String>>,
+}
+
+impl Turns {
+    fn new(section: CriticalSection, count: usize) -> (Self, watch::Receiver<Result<usize, String>>) {
+        let (left, told) = watch::channel(Ok(count));
+        (Self { section: Mutex::new(section), left }, told)
+    }
+}
+
+#[async_trait]
+impl LeaderSelectorListener for Turns {
+    async fn take_leadership(&self, leadership: &Leadership) {
+        if !matches!(*self.left.borrow(), Ok(1..)) {
+            return;
+        }
+        let done = pass(leadership, &mut *self.section.lock().await, Mode::Alone, None).await;
+        self.left.send_modify(|left| match done {
+            Ok(whole) => *left = left.clone().map(|left| left - usize::from(whole)),
+            Err(problem) => *left = Err(problem.to_string()),
+        });
+    }
+}
+
+/// Stands for election until there is nothing left to do.
+async fn select(
+    selector: &LeaderSelector,
+    mut left: watch::Receiver<Result<usize, String>>,
+) -> Result<String, Failure> {
+    let running = selector.start()?;
+    let end = left.wait_for(|left| !matches!(left, Ok(1..))).await?.clone();
+    running.close().await;
+    Ok(format!("{} left", end?))
 }
 
 /// Is leader until `count` sections were whole.

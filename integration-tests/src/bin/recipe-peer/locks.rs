@@ -193,7 +193,7 @@ async fn contend(
 }
 
 /// One section; whether it was whole. What is stale must have been known by the guard.
-async fn pass(
+pub(crate) async fn pass(
     guard: &Held,
     section: &mut CriticalSection,
     mode: Mode,
