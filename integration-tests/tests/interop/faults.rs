@@ -7,13 +7,15 @@ use integration_tests::targets::Failure;
 use crate::cast::{Contest, tokens_rise};
 use crate::stage::{SHORT, Stage, turns};
 
+/// Most of it is waiting for sessions to end, so several go on at once.
 pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
-    killed_while_holding(stage).await?;
-    killed_while_contending(stage).await?;
-    ours_paused_while_holding(stage).await?;
-    for what in ["mutex", "election", "selector"] {
-        ours_paused_while_contending(stage, what).await?;
-    }
+    tokio::try_join!(killed_while_holding(stage), killed_while_contending(stage))?;
+    tokio::try_join!(
+        ours_paused_while_holding(stage),
+        ours_paused_while_contending(stage, "mutex"),
+        ours_paused_while_contending(stage, "election"),
+        ours_paused_while_contending(stage, "selector"),
+    )?;
     theirs_paused_while_waiting(stage).await
 }
 

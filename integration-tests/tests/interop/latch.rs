@@ -9,8 +9,8 @@ use crate::stage::{SHORT, Stage};
 pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
     for (version, curator) in &stage.curators {
         one_leader(stage, curator).await?;
-        killed(stage, &RecipePeer::curator(&stage.peers, *version)?, &stage.ours).await?;
-        killed(stage, &Stage::another_of_ours()?, curator).await?;
+        let (theirs, ours) = (RecipePeer::curator(&stage.peers, *version)?, Stage::another_of_ours()?);
+        tokio::try_join!(killed(stage, &theirs, &stage.ours), killed(stage, &ours, curator))?;
         stage.tell(format_args!("latch: ours x Curator of ZooKeeper {version}"));
     }
     Ok(())
