@@ -67,7 +67,7 @@ use crate::participants::{self, Participant};
 /// | connection lost | `Suspended`; keeps its node and its place | stops at once (`Standard`), and stands on its node again after a reconnect in the same session; or is in doubt until the local deadline (`Session`) |
 /// | session expired | a new node, at the tail, in the next session | stops; a new node, at the tail |
 /// | local deadline passed | | stops; gives its node up, and takes a new one at the tail |
-/// | node deleted by someone | a new node, at the tail | stops at once; a new node, at the tail |
+/// | node deleted by someone | a new node, at the tail, once it looks: when the node before it goes, or after a reconnect | stops at once; a new node, at the tail |
 /// | client closed | `Closed` | stops; `Closed` |
 /// | server refuses for good (an ACL) | `Closed`; [`RunningLatch::wait_leader`] says why | |
 ///

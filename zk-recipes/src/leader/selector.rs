@@ -68,7 +68,7 @@ pub trait LeaderSelectorListener: Send + Sync + 'static {
 /// |---|---|---|
 /// | connection lost | waits on, keeps its place | dropped (`Standard`), or in doubt until the local deadline (`Session`) |
 /// | session expired | waits on, at the tail, in the next session | dropped |
-/// | node deleted by someone | waits on, at the tail | dropped |
+/// | node deleted by someone | waits on, at the tail, once it looks: when the node before it goes, or after a reconnect | dropped |
 /// | client closed, or refused by the server | ends: [`RunningSelector::error`] | dropped; ends |
 ///
 /// After a term, however it ended, the selector stands in line again if it was told to
