@@ -137,7 +137,7 @@ class Actor:
 
     def token(self, lock):
         node = lock.create_path if isinstance(lock, Semaphore) else f"{lock.path}/{lock.node}"
-        return node, self.client.exists(node).czxid
+        return node, self.client.retry(self.client.exists, node).czxid
 
     def do_acquire(self, kind, path, ms):
         lock = self.make(kind, path)

@@ -11,6 +11,7 @@
 //! | `LOST who token` | one of ours | its guard says that the lock is lost: what it holds by this token is over |
 //! | `KILL who` | the test, before it sends SIGKILL | who may be gone from here on |
 //! | `PAUSE who`, `RESUME who` | the test, before it sends SIGSTOP and SIGCONT | who may stand still in between |
+//! | `CUT who`, `MEND who` | the test, before it takes the server away, and when it is back | sections in between may be lost |
 //!
 //! # The rule
 //! The file refuses stale tokens, as any fenced resource does: a line counts only if no later holder, one with a greater
@@ -23,6 +24,9 @@
 //! * A refused line is a violation, unless its writer was paused since it wrote last and the next line of it is `LOST` with
 //!   that token: it could not know, was refused, asked its guard, and the guard knew. Our peer does that; a guard that said
 //!   "held" then would be a bug of ours, and the peer fails.
+//! * Who is cut off loses what it holds at once (`LossPolicy::Standard`), and gives it up as soon as there is a server
+//!   again; so its section may be over before it has said so. It runs all the while, so what it then says is `LOST`: a
+//!   refused line is a violation.
 //! * Curator and Kazoo have no guard to ask, and append without looking. So they are paused only while they wait, and
 //!   killed, not paused, while they hold; then whatever they append after a pause with an old token is a violation.
 //! * Tokens rise from holder to holder; those of readers beside each other need not.
@@ -216,22 +220,32 @@ impl<'a> Line<'a> {
         let mut words = line.split(' ');
         let (step, who) = (words.next()?, words.next()?);
         let token = match step {
-            "KILL" | "PAUSE" | "RESUME" => 0,
+            "KILL" | "PAUSE" | "RESUME" | "CUT" | "MEND" => 0,
             _ => words.next()?.parse().ok()?,
         };
         let mode = match (step, words.nth(1)) {
             ("ENTER" | "EXIT", Some("r")) => Mode::Shared,
-            ("ENTER" | "EXIT", Some("w")) | ("LOST" | "KILL" | "PAUSE" | "RESUME", None) => Mode::Alone,
+            ("ENTER" | "EXIT", Some("w")) | ("LOST" | "KILL" | "PAUSE" | "RESUME" | "CUT" | "MEND", None) => {
+                Mode::Alone
+            }
             _ => return None,
         };
         Some(Self { step, who, token, mode })
     }
 }
 
+struct Section {
+    token: i64,
+    mode: Mode,
+    /// Its holder was cut off in it.
+    cut: bool,
+}
+
 #[derive(Default)]
 struct Judge<'a> {
     seen: Passages,
-    open: BTreeMap<&'a str, (i64, Mode)>,
+    open: BTreeMap<&'a str, Section>,
+    cut: BTreeSet<&'a str>,
     /// Killed, or paused since they wrote last.
     absent: BTreeSet<&'a str>,
     /// Refused, and not yet said to be lost.
@@ -254,9 +268,9 @@ impl<'a> Judge<'a> {
         let gone: Vec<&str> = self
             .open
             .iter()
-            .filter(|(other, (before, theirs))| {
-                self.absent.contains(*other)
-                    && (permits.is_some() || (theirs.yields_to(mode) && *before < token))
+            .filter(|(other, section)| {
+                let over = section.cut || self.absent.contains(*other);
+                over && (permits.is_some() || (section.mode.yields_to(mode) && section.token < token))
             })
             .map(|(other, _)| *other)
             .collect();
@@ -266,12 +280,12 @@ impl<'a> Judge<'a> {
         }
         let crowded = match permits {
             Some(size) => self.open.len() >= size,
-            None => self.open.values().any(|(_, theirs)| theirs.yields_to(mode)),
+            None => self.open.values().any(|section| section.mode.yields_to(mode)),
         };
         if crowded {
             return Err("two holders at once");
         }
-        self.open.insert(who, (token, mode));
+        self.open.insert(who, Section { token, mode, cut: self.cut.contains(who) });
         self.seen.most = self.seen.most.max(self.open.len());
         self.max = self.max.max(token);
         if mode == Mode::Alone {
@@ -283,7 +297,7 @@ impl<'a> Judge<'a> {
     }
 
     fn exit(&mut self, line: &Line<'a>) -> Result<(), &'static str> {
-        if self.open.get(line.who) == Some(&(line.token, line.mode)) {
+        if self.open.get(line.who).is_some_and(|open| (open.token, open.mode) == (line.token, line.mode)) {
             self.open.remove(line.who);
             self.seen.passages += 1;
             return Ok(());
@@ -302,7 +316,7 @@ impl<'a> Judge<'a> {
     fn lost(&mut self, who: &'a str, token: i64) -> Result<(), &'static str> {
         match (self.refused.remove(who), self.open.get(who)) {
             (Some(refused), _) if refused == token => self.seen.refused += 1,
-            (None, Some((held, _))) if *held == token => {
+            (None, Some(held)) if held.token == token => {
                 self.open.remove(who);
             }
             // It was overtaken, and knew before it wrote anything; or it never entered.
@@ -324,6 +338,17 @@ impl<'a> Judge<'a> {
                 return Ok(());
             }
             "RESUME" => return Ok(()),
+            "CUT" => {
+                self.cut.insert(who);
+                if let Some(section) = self.open.get_mut(who) {
+                    section.cut = true;
+                }
+                return Ok(());
+            }
+            "MEND" => {
+                self.cut.remove(who);
+                return Ok(());
+            }
             "ENTER" => self.enter(line, permits)?,
             "EXIT" => self.exit(line)?,
             "LOST" => self.lost(who, line.token)?,
@@ -415,6 +440,15 @@ mod tests {
         assert!(judge_text("ENTER a 1 0 w / PAUSE a / RESUME a / EXIT a 1 0 w", None).is_ok());
         // It holds again, and nobody may take that from it without another pause.
         fails("PAUSE a / RESUME a / ENTER a 1 0 w / ENTER b 2 0 w", "two holders");
+    }
+
+    #[test]
+    fn who_is_cut_off_has_lost_what_it_held() {
+        let cut = "ENTER a 1 0 w / CUT a / MEND a / ENTER b 2 0 w / LOST a 1 / EXIT b 2 0 w";
+        let seen = judge_text(cut, None).unwrap();
+        assert_eq!((seen.overtaken, seen.lost), (1, 1));
+        fails("ENTER a 1 0 w / CUT a / MEND a / ENTER b 2 0 w / EXIT a 1 0 w", "without being inside");
+        fails("CUT a / MEND a / ENTER a 1 0 w / ENTER b 2 0 w", "two holders");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Killed and stopped while they hold, wait and contend: our `Both`, stock Curator, Kazoo's subclass, on one path.
 
+use std::sync::PoisonError;
+
 use integration_tests::critical_section;
 use integration_tests::recipe_peers::{Actor, RecipePeer};
 use integration_tests::targets::Failure;
@@ -16,7 +18,8 @@ pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
         ours_paused_while_contending(stage, "election"),
         ours_paused_while_contending(stage, "selector"),
     )?;
-    theirs_paused_while_waiting(stage).await
+    theirs_paused_while_waiting(stage).await?;
+    server_killed(stage).await
 }
 
 /// Three who exclude each other, in processes that a test may kill or stop: our `Both`, stock Curator, Kazoo's subclass.
@@ -205,5 +208,32 @@ async fn theirs_paused_while_waiting(stage: &Stage) -> Result<(), Failure> {
     let seen = critical_section::check(&scene.log)?;
     assert_eq!(seen.passages, 11);
     stage.tell(format_args!("mutex: theirs paused while waiting: {seen:?}"));
+    Ok(())
+}
+
+/// The server is killed in the middle of it and started again on what it had written; all sessions live on. Ours lose
+/// what they hold when the connection goes, and say so; theirs do not know and go on, with nodes that are still there.
+async fn server_killed(stage: &Stage) -> Result<(), Failure> {
+    let scene = stage.lasting_scene("server").await?;
+    let mut cast = survivors(stage).await?;
+    cast.push((stage.actor(&stage.ours, "ours").await?, "mutex:curator".to_owned()));
+    let ours: Vec<_> =
+        cast.iter().map(|(actor, _)| actor.name()).filter(|name| name.starts_with("ours")).collect();
+    let contest = Contest::begin(stage, &scene, &cast, 2 * turns()).await?;
+    let killing = async {
+        for time in 1..=2 {
+            stage.entered(&scene, ours[0], 20 * time).await?;
+            ours.iter().try_for_each(|who| critical_section::note(&scene.log, "CUT", who))?;
+            tokio::task::block_in_place(|| {
+                stage.server.lock().unwrap_or_else(PoisonError::into_inner).restart()
+            })?;
+            ours.iter().try_for_each(|who| critical_section::note(&scene.log, "MEND", who))?;
+        }
+        Ok(())
+    };
+    tokio::try_join!(contest.end(stage), killing)?;
+    let seen = critical_section::check(&scene.log)?;
+    assert_eq!(seen.passages, cast.len() * 2 * turns());
+    stage.tell(format_args!("mutex: the server killed twice: {seen:?}"));
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! ZooKeeper 3.9.5 and on our server.
 //!
 //! `ZK_INTEROP_TURNS` sets how often each contender of a cell holds; the default suits CI, by hand 200 is a good number.
+//! `ZK_INTEROP_ONLY` names the parts to play, with commas between.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![allow(dead_code)]
@@ -23,15 +24,21 @@ use integration_tests::our_server::OurServer;
 use integration_tests::peers::{JavaServer, JavaVersion, Peers, or_skip, skipped};
 use integration_tests::targets::Failure;
 
-use stage::Stage;
+use stage::{Server, Stage};
 
 /// Everything, on one server. In one test, because JVMs are dear: each Curator is started once for all of it.
 async fn all(stage: &Stage) -> Result<(), Failure> {
-    golden::all(stage).await?;
-    mutex::all(stage).await?;
-    election::all(stage).await?;
-    latch::all(stage).await?;
-    faults::all(stage).await?;
+    let only = std::env::var("ZK_INTEROP_ONLY").ok();
+    let wanted = |part: &str| only.as_deref().is_none_or(|only| only.split(',').any(|one| one == part));
+    macro_rules! parts {
+        ($($part:ident),*) => {$(
+            if wanted(stringify!($part)) {
+                let done = $part::all(stage).await;
+                done.map_err(|error| format!("{}: {error}", stringify!($part)))?;
+            }
+        )*};
+    }
+    parts!(golden, mutex, election, latch, faults);
     Ok(())
 }
 
@@ -41,7 +48,7 @@ async fn on_our_server() -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
     // Sessions of processes that are killed and paused end soon.
     let server = OurServer::start(dir.path(), "minSessionTimeout=1000\n")?;
-    all(&Stage::set(&peers, server.hosts()).await?).await
+    all(&Stage::set(&peers, Server::Ours(server)).await?).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,5 +60,5 @@ async fn on_apache_zookeeper() -> Result<(), Failure> {
     }
     let dir = tempfile::tempdir()?;
     let server = JavaServer::start(&peers, JavaVersion::V3_9_5, dir.path(), None)?;
-    all(&Stage::set(&peers, server.hosts()).await?).await
+    all(&Stage::set(&peers, Server::Java(server)).await?).await
 }

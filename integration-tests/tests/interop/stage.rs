@@ -1,11 +1,13 @@
 //! What every cell finds ready: a server, one process of each library, a client to look with.
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use integration_tests::critical_section;
-use integration_tests::peers::{JavaVersion, Peers};
+use integration_tests::our_server::OurServer;
+use integration_tests::peers::{JavaServer, JavaVersion, Peers};
 use integration_tests::recipe_peers::{Actor, RecipePeer};
 use integration_tests::targets::{Failure, PATIENCE};
 use tempfile::TempDir;
@@ -19,8 +21,35 @@ pub(crate) const LONG: Duration = Duration::from_secs(20);
 /// Of sessions that are to end.
 pub(crate) const SHORT: Duration = Duration::from_secs(3);
 
+/// The server, as a process that may be killed.
+pub(crate) enum Server {
+    Ours(OurServer),
+    Java(JavaServer),
+}
+
+impl Server {
+    fn hosts(&self) -> String {
+        match self {
+            Self::Ours(server) => server.hosts(),
+            Self::Java(server) => server.hosts(),
+        }
+    }
+
+    /// Kills it, and starts it again on what it had written.
+    pub(crate) fn restart(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Ours(server) => {
+                server.kill9()?;
+                server.restart()
+            }
+            Self::Java(server) => server.restart(),
+        }
+    }
+}
+
 /// A server and those who play on it.
 pub(crate) struct Stage {
+    pub(crate) server: Mutex<Server>,
     pub(crate) peers: Peers,
     pub(crate) hosts: String,
     /// Looks, and writes what nobody of the cell writes.
@@ -47,10 +76,12 @@ impl Scene {
 }
 
 impl Stage {
-    pub(crate) async fn set(peers: &Peers, hosts: String) -> Result<Self, Failure> {
+    pub(crate) async fn set(peers: &Peers, server: Server) -> Result<Self, Failure> {
+        let hosts = server.hosts();
         let versions = peers.versions().filter(|version| peers.curator_class_path(*version).is_ok());
         let curators = versions.map(|version| Ok((version, RecipePeer::curator(peers, version)?)));
         Ok(Self {
+            server: Mutex::new(server),
             peers: peers.clone(),
             zk: Client::builder().session_timeout(LONG).connect(&hosts).await?,
             curators: curators.collect::<Result<_, Failure>>()?,

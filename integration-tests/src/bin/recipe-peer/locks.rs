@@ -213,11 +213,10 @@ pub(crate) async fn pass(
                 section.lost(token)?;
                 return Ok(false);
             }
-            Err(error) => {
-                // The write may not have happened. Whether the lock is still ours is another question.
-                if guard.is_held() {
-                    return Err(error.into());
-                }
+            // Whether it happened is not known, and another question than whether the lock is still ours.
+            Err(Error::Client { source, .. }) if source.outcome_unknown() => {}
+            Err(error) if guard.is_held() => return Err(error.into()),
+            Err(_) => {
                 section.lost(token)?;
                 return Ok(false);
             }
