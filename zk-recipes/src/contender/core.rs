@@ -6,7 +6,7 @@
 use std::time::Duration;
 use zk_proto::{SessionId, Zxid};
 
-use super::hold::{Hold, HoldState};
+use super::hold::{Hold, HoldState, NEVER};
 use super::messages::{Grant, Input, Options, Output, Patience, Request, RequestId};
 
 /// One contender.
@@ -199,7 +199,7 @@ impl Core {
             }
             _ => None,
         };
-        [patience, own].into_iter().flatten().min()
+        [patience, own].into_iter().flatten().min().filter(|at| *at < NEVER)
     }
 
     /// What is held, once it was granted and until it is cancelled.

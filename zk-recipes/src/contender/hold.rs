@@ -23,7 +23,7 @@ pub enum HoldState {
 }
 
 /// A deadline that does not come, and that can still be added to a clock.
-const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+pub(super) const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// One holding, from the grant to its end.
 #[derive(Debug)]

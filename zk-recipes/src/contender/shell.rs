@@ -12,6 +12,7 @@ use zk_proto::SessionId;
 
 use super::core::Core;
 use super::flight::{Flights, Landed, Outfit};
+use super::hold::HoldState;
 use super::keeper::Holding;
 use super::messages::{
     Answer, Failure, Grant, Input, Leftover, Options, Output, Patience, Request, RequestId,
@@ -199,10 +200,33 @@ impl Entrant {
 
     /// Waits for the grant, which is handed over by [`Entrant::granted`]. May be dropped and called again.
     pub(crate) async fn wait(&mut self) -> Result<(), NotGranted> {
+        if matches!(self.ended, Some(Ended::Granted(_))) {
+            self.look_at_the_grant();
+        }
         self.run(Goal::Granted).await;
         match self.ended {
             Some(Ended::Granted(_)) => Ok(()),
             _ => Err(self.failed()),
+        }
+    }
+
+    /// Nobody has looked since the grant. What was lost meanwhile is waited for anew.
+    fn look_at_the_grant(&mut self) {
+        let state = *self.state.borrow_and_update();
+        let live = state.session().is_some_and(|info| info.id == self.session);
+        self.hear();
+        self.input(match (live, state.is_connected()) {
+            (true, true) => Input::Check,
+            (true, false) => Input::Suspended,
+            (false, _) => Input::SessionOver(reason(state)),
+        });
+        if matches!(self.core.hold(), Some(HoldState::Lost(_))) {
+            if !self.core.keeps_place() {
+                self.session = SessionId::NONE;
+            }
+            self.input(Input::Again);
+            (self.ended, self.begun) = (None, false);
+            self.requeued += 1;
         }
     }
 

@@ -9,8 +9,8 @@ use crate::held::Held;
 
 /// A place in the lock's line. Made by [`Lock::enqueue`](crate::Lock::enqueue); given up when dropped.
 ///
-/// Between the two phases nothing is polled: the place is kept by the session alone. If the lock is ours meanwhile
-/// it stays so, but a holding begins, is watched and can be lost only from [`LockTicket::wait`] on.
+/// Between the two phases nothing is polled: the place is kept by the session alone. If the lock was ours at once,
+/// and is lost by the loss policy before anybody waits for it, it is waited for anew.
 #[derive(Debug)]
 #[must_use = "a ticket that is dropped gives the place in line up"]
 pub struct LockTicket(Entrant);
