@@ -305,13 +305,14 @@ public class RecipePeer {
                     });
                 }
                 case "downgrade": {
-                    // Takes both, the reader's node under the writer's number, and gives the writer's back.
+                    // Takes both, the reader's node under the writer's number, and gives the writer's back. It holds by
+                    // the writer's token: the reader's node is younger than writers who wait already.
                     InterProcessReadWriteLock pair = new InterProcessReadWriteLock(client, path);
                     return ms -> taken(pair.writeLock(), ms, () -> {
+                        long token = own(path, "__WRIT__").token;
                         pair.readLock().acquire();
                         pair.writeLock().release();
-                        Held own = own(path, "__READ__");
-                        return new Held(own.node, own.token, () -> pair.readLock().release());
+                        return new Held(own(path, "__READ__").node, token, () -> pair.readLock().release());
                     });
                 }
                 case "semaphore": {

@@ -9,7 +9,7 @@ use integration_tests::critical_section::{CriticalSection, Mode, Verdict};
 use integration_tests::targets::Failure;
 use zk_client::Client;
 use zk_proto::{Acl, CreateMode};
-use zk_recipes::{Dialect, Error, Held, Lock, LockGuard};
+use zk_recipes::{Dialect, Error, Held, Lock, LockGuard, ReadGuard, RwLock, WriteGuard};
 
 use crate::actor::Arguments;
 
@@ -25,6 +25,8 @@ pub(crate) struct Locks {
 /// Of whatever kind.
 enum Guard {
     Lock(LockGuard),
+    Read(ReadGuard),
+    Write(WriteGuard),
 }
 
 impl Deref for Guard {
@@ -33,6 +35,8 @@ impl Deref for Guard {
     fn deref(&self) -> &Held {
         match self {
             Self::Lock(guard) => guard,
+            Self::Read(guard) => guard,
+            Self::Write(guard) => guard,
         }
     }
 }
@@ -41,6 +45,8 @@ impl Guard {
     async fn release(self) -> Result<String, Failure> {
         let released = match self {
             Self::Lock(guard) => guard.release().await?,
+            Self::Read(guard) => guard.release().await?,
+            Self::Write(guard) => guard.release().await?,
         };
         Ok(format!("{released:?}"))
     }
@@ -131,21 +137,33 @@ impl Locks {
 
 /// `read` may be had by several at once, and so may a permit.
 fn mode(kind: &str) -> Mode {
-    if kind.starts_with("read") || kind.starts_with("semaphore") { Mode::Shared } else { Mode::Alone }
+    if kind.starts_with(['r', 'd']) || kind.starts_with("semaphore") { Mode::Shared } else { Mode::Alone }
 }
 
 enum Taker {
     Lock(Lock),
+    Read(RwLock),
+    Write(RwLock),
+    /// A writer that goes on as a reader.
+    Downgrade(RwLock),
 }
 
 impl Taker {
-    /// `mutex:DIALECT`.
+    /// `mutex:DIALECT`, `read:DIALECT`, `write:DIALECT`, `downgrade:DIALECT`.
     fn new(client: &Client, kind: &str, path: &str, who: &str) -> Result<Self, Failure> {
         let (what, option) = kind.split_once(':').unwrap_or((kind, "curator"));
         match what {
             "mutex" => {
                 let builder = Lock::builder(client, path).identifier(who);
                 Ok(Self::Lock(builder.dialect(dialect(option)?).build()))
+            }
+            "read" | "write" | "downgrade" => {
+                let lock = RwLock::builder(client, path).identifier(who).dialect(dialect(option)?).build();
+                Ok(match what {
+                    "read" => Self::Read(lock),
+                    "write" => Self::Write(lock),
+                    _ => Self::Downgrade(lock),
+                })
             }
             _ => Err(format!("no such kind: {kind}").into()),
         }
@@ -158,6 +176,18 @@ impl Taker {
             Self::Lock(lock) => match limit {
                 Some(limit) => lock.acquire_within(limit).await.map(Guard::Lock),
                 None => lock.acquire().await.map(Guard::Lock),
+            },
+            Self::Read(lock) => match limit {
+                Some(limit) => lock.read_within(limit).await.map(Guard::Read),
+                None => lock.read().await.map(Guard::Read),
+            },
+            Self::Write(lock) => match limit {
+                Some(limit) => lock.write_within(limit).await.map(Guard::Write),
+                None => lock.write().await.map(Guard::Write),
+            },
+            Self::Downgrade(lock) => match lock.write().await {
+                Ok(guard) => guard.downgrade().await.map(Guard::Read),
+                Err(error) => Err(error),
             },
         };
         match taken {
