@@ -38,7 +38,7 @@ async fn all(stage: &Stage) -> Result<(), Failure> {
             }
         )*};
     }
-    parts!(golden, mutex, election, latch, faults);
+    parts!(golden, mutex, read_write, election, latch, faults);
     Ok(())
 }
 
