@@ -37,13 +37,11 @@ impl Dialect {
     }
 
     /// The names of a reader.
-    #[allow(dead_code, reason = "for recipes on their way")]
     pub(crate) fn reader(self) -> Vec<Prefix> {
         self.choose(curator_read_prefix, kazoo_read_prefix)
     }
 
     /// The names of a writer.
-    #[allow(dead_code, reason = "for recipes on their way")]
     pub(crate) fn writer(self) -> Vec<Prefix> {
         self.choose(curator_write_prefix, kazoo_lock_prefix)
     }

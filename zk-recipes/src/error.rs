@@ -58,6 +58,24 @@ pub enum Error {
         /// The client's error.
         source: zk_client::Error,
     },
+    /// What is there, or what was asked for, does not fit: nothing was done. `found` and `expected` tell what to
+    /// mend.
+    Mismatch {
+        /// The recipe's path, or its node's.
+        path: String,
+        /// What was found.
+        found: String,
+        /// What would do.
+        expected: String,
+    },
+    /// A node's data is not what this recipe writes: nothing was done. Look at it, and delete it if it is of no
+    /// use to anyone.
+    Corrupted {
+        /// The node.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// There is no tokio runtime here. Call this from within the one that the client was made in.
     NoRuntime,
 }
@@ -93,6 +111,8 @@ impl Error {
             | Self::ReleasePending { path, .. }
             | Self::Closed { path }
             | Self::ClientEnded { path, .. }
+            | Self::Mismatch { path, .. }
+            | Self::Corrupted { path, .. }
             | Self::Client { path, .. } => Some(path),
             Self::NoRuntime => None,
         }
@@ -134,6 +154,10 @@ impl fmt::Display for Error {
             Self::Closed { path } => write!(f, "{path} was closed; start it anew to go on"),
             Self::ClientEnded { path, reason } => write!(f, "{path}: the client has ended: {reason}"),
             Self::Client { path, source } => write!(f, "{path}: {source}"),
+            Self::Mismatch { path, found, expected } => {
+                write!(f, "{path}: found {found}, and {expected} is needed")
+            }
+            Self::Corrupted { path, why } => write!(f, "{path}: its data is not of this recipe: {why}"),
             Self::NoRuntime => f.write_str("there is no tokio runtime here; call this from within one"),
         }
     }

@@ -42,12 +42,10 @@ impl Held {
         self.0.grant()
     }
 
-    #[allow(dead_code, reason = "for recipes on their way")]
     pub(crate) const fn holding(&self) -> &Holding {
         &self.0
     }
 
-    #[allow(dead_code, reason = "for recipes on their way")]
     pub(crate) fn into_holding(self) -> Holding {
         self.0
     }

@@ -18,6 +18,7 @@
 //! |---|---|
 //! | [`Lock`], [`lock`] | one holder at a time |
 //! | [`LeaderLatch`], [`LeaderSelector`], [`Election`], [`leader`] | one leader at a time, and others in reserve |
+//! | [`RwLock`], [`rw_lock`] | many to read, or one to write |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
 //! | [`Participant`] | who holds and who waits |
@@ -34,6 +35,7 @@ pub mod identity;
 pub mod leader;
 pub mod limits;
 pub mod lock;
+pub mod rw_lock;
 pub mod sequence;
 
 mod dialect;
@@ -57,3 +59,4 @@ pub use leader::{
 pub use lock::{Lock, LockBuilder, LockGuard, LockTicket};
 pub use loss::{LockState, LossPolicy, LossReason};
 pub use participants::Participant;
+pub use rw_lock::{ReadGuard, RwLock, RwLockBuilder, WriteGuard};

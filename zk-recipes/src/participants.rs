@@ -8,7 +8,7 @@ use zk_proto::{SessionId, Zxid, path};
 use crate::contender::Rule;
 use crate::fence::FencingToken;
 use crate::limits::PARTICIPANTS_AT_ONCE;
-use crate::sequence::{Contender, Sequence};
+use crate::sequence::{Contender, REVOKE, Sequence, WRITERS};
 
 /// One who holds or waits, as it was when it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,12 @@ impl Participant {
     #[must_use]
     pub fn identifier(&self) -> String {
         String::from_utf8_lossy(&self.data).into_owned()
+    }
+
+    /// Of a read/write lock: whether it came to write.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        WRITERS.contains(&self.marker.as_str())
     }
 
     /// Its first node.
@@ -91,6 +97,29 @@ pub(crate) async fn list(client: &Client, parent: &str, rule: &Rule) -> Result<V
     }
     admit(&mut all, rule);
     Ok(all)
+}
+
+/// Asks a participant to give up what it holds or waits for. Returns whether it was still there.
+pub(crate) async fn revoke(client: &Client, participant: &Participant) -> Result<bool, Error> {
+    match client.set(participant.node(), REVOKE).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_no_node() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Deletes a participant's nodes. Returns whether one was still there.
+pub(crate) async fn evict(client: &Client, participant: &Participant) -> Result<bool, Error> {
+    let deletes: Vec<_> = participant.nodes.iter().map(|node| client.delete(node.as_str()).send()).collect();
+    let mut evicted = false;
+    for delete in deletes {
+        match delete.await {
+            Ok(()) => evicted = true,
+            Err(error) if error.is_no_node() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(evicted)
 }
 
 /// Marks those that are admitted, of a line in its order, by the one rule that all of them follow.

@@ -135,11 +135,18 @@ impl<'a> Contender<'a> {
         })
     }
 
-    /// Orders two contenders: by number, and those of one number (which only hand-made names are) by name.
+    /// Where it stands among those of its number: a reader that was a writer (see [`READERS`]) right behind the
+    /// node it was a writer by; the rest, which only hand-made names are, by name.
+    #[must_use]
+    pub fn within_number(&self) -> (bool, &'a str) {
+        (READERS.contains(&self.marker), self.name)
+    }
+
+    /// Orders two contenders: by number, and those of one number by [`Contender::within_number`].
     #[must_use]
     pub fn order(&self, other: &Self) -> Ordering {
         if self.sequence == other.sequence {
-            return self.name.cmp(other.name);
+            return self.within_number().cmp(&other.within_number());
         }
         if self.sequence.distance_behind(other.sequence).is_some() {
             Ordering::Greater

@@ -200,13 +200,13 @@ fn settle<T>(result: Result<T, Error>, answer: fn(Result<T, Refusal>) -> Answer)
     }
 }
 
-fn seen(node: &Node) -> Seen {
+pub(crate) fn seen(node: &Node) -> Seen {
     let Stat { czxid, ephemeral_owner: owner, version, .. } = node.stat;
     Seen { czxid, owner, version, revoked: node.data == REVOKE }
 }
 
 /// What an error means to a contender.
-fn classify(error: &Error) -> Refusal {
+pub(crate) fn classify(error: &Error) -> Refusal {
     if error.kind() == ErrorKind::SessionExpired {
         return Refusal::SessionOver;
     }

@@ -1,6 +1,7 @@
 //! What was granted: runs the core while its guard lives, watches the own node, the session and the clock, and
 //! publishes what it finds. The guard owns it and its task.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -69,7 +70,6 @@ impl Holding {
     ///
     /// # Errors
     /// There is no runtime here. The nodes are left to the caller.
-    #[allow(dead_code, reason = "for recipes on their way")]
     pub(crate) fn of_nodes(context: Arc<Context>, grant: Grant) -> Result<Self, NotGranted> {
         let runtime = Handle::try_current().map_err(|_| NotGranted::NoRuntime)?;
         let origin = Instant::now();
@@ -131,6 +131,28 @@ impl Holding {
         self.shared.hear();
         self.shared.input(Input::Check);
         *self.shared.state.borrow()
+    }
+
+    /// Gives several of one client up; their nodes are deleted together, by one request for each session that owns
+    /// some. Those that were lost before have nothing to delete.
+    pub(crate) fn give_up_together(holdings: Vec<Self>) -> Vec<Deleting> {
+        let mut together: BTreeMap<Option<SessionId>, (Arc<Shared>, Vec<String>)> = BTreeMap::new();
+        for holding in holdings {
+            for output in holding.shared.handle(Input::Cancel) {
+                if let Output::Leave(Leftover::Named { paths, session }) = output {
+                    let shared = Arc::clone(&holding.shared);
+                    together.entry(session).or_insert_with(|| (shared, Vec::new())).1.extend(paths);
+                }
+            }
+        }
+        let deleting =
+            |(session, (shared, paths))| Deleting::start(&shared, Leftover::Named { paths, session });
+        together.into_iter().map(deleting).collect()
+    }
+
+    /// Whether it goes on without its guard.
+    pub(crate) fn outlives_its_guard(&self) -> bool {
+        self.shared.context.options.durable.is_some_and(|durable| !durable.release_on_drop)
     }
 
     /// Gives it up. Everybody who looks sees that it is over; then the deletion of its node is sent.

@@ -81,7 +81,7 @@ impl Rule {
             return Standing::Admitted;
         };
         // Nearest first. Of `seats` or more before us, the nearest but `seats - 1` must go first.
-        let rank = |c: &Contender<'_>| (me.sequence.distance_behind(c.sequence), Reverse(c.name.to_owned()));
+        let rank = |c: &Contender<'a>| (me.sequence.distance_behind(c.sequence), Reverse(c.within_number()));
         let (_, blocker, _) = line.select_nth_unstable_by_key(nth, rank);
         Standing::Behind(blocker.name)
     }

@@ -40,8 +40,8 @@ pub use messages::{
     Prefix, Refusal, Request, RequestId, Seen,
 };
 
-pub(crate) use flight::Creation;
-pub(crate) use keeper::{GivenUp, Holding};
+pub(crate) use flight::{Creation, classify, seen};
+pub(crate) use keeper::{Deleting, GivenUp, Holding};
 pub(crate) use shell::{Context, Entrant, NotGranted, stand_in_line};
 
 #[cfg(test)]

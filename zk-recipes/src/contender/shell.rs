@@ -52,6 +52,21 @@ impl Context {
         Self { client: client.clone(), reaper, options, outfit, warned: Mutex::default() }
     }
 
+    /// The data of our nodes.
+    pub(crate) const fn data(&self) -> &bytes::Bytes {
+        &self.outfit.data
+    }
+
+    /// Who may do what with our nodes.
+    pub(crate) const fn acl(&self) -> &Vec<zk_proto::Acl> {
+        &self.outfit.acl
+    }
+
+    /// This child is no contender, and none to warn about.
+    pub(crate) fn expect_foreign(&self, name: &str) {
+        self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+    }
+
     pub(super) fn until(&self, session: SessionId, origin: Instant) -> Option<Duration> {
         self.client.session_deadline(session).map(|deadline| deadline.saturating_duration_since(origin))
     }

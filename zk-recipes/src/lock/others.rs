@@ -4,7 +4,6 @@
 use super::handle::Lock;
 use crate::error::Error;
 use crate::participants::{self, Participant};
-use crate::sequence::REVOKE;
 
 impl Lock {
     /// Who holds and who waits, in the order of the line. Costs one request for the list and one for each node.
@@ -34,11 +33,7 @@ impl Lock {
     /// # Errors
     /// [`Error::Client`].
     pub async fn revoke(&self, participant: &Participant) -> Result<bool, Error> {
-        match self.context().client.set(participant.node(), REVOKE).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_no_node() => Ok(false),
-            Err(source) => Err(self.failed(source)),
-        }
+        participants::revoke(&self.context().client, participant).await.map_err(|source| self.failed(source))
     }
 
     /// Takes a participant out of the line, whoever it is: deletes its nodes. One of ours that holds hears at once
@@ -48,18 +43,7 @@ impl Lock {
     /// # Errors
     /// [`Error::Client`].
     pub async fn evict(&self, participant: &Participant) -> Result<bool, Error> {
-        let client = &self.context().client;
-        let deletes: Vec<_> =
-            participant.nodes.iter().map(|node| client.delete(node.as_str()).send()).collect();
-        let mut evicted = false;
-        for delete in deletes {
-            match delete.await {
-                Ok(()) => evicted = true,
-                Err(error) if error.is_no_node() => {}
-                Err(source) => return Err(self.failed(source)),
-            }
-        }
-        Ok(evicted)
+        participants::evict(&self.context().client, participant).await.map_err(|source| self.failed(source))
     }
 
     /// Takes the lock away from whoever holds it, by [`Lock::evict`], and returns who that was.
