@@ -68,13 +68,32 @@ pub enum Error {
         /// What would do.
         expected: String,
     },
-    /// A node's data is not what this recipe writes: nothing was done. Look at it, and delete it if it is of no
-    /// use to anyone.
+    /// The data of the node is not what this recipe writes: another recipe or another layout is at work there.
     Corrupted {
         /// The node.
         path: String,
         /// What is wrong with it.
-        why: String,
+        detail: String,
+    },
+    /// Others were faster at every try. Nothing was changed; try again, or promote to a lock.
+    Conflict {
+        /// The recipe's path.
+        path: String,
+        /// How many tries.
+        tries: u32,
+    },
+    /// The answer to a write was lost, and what is there now does not tell whether it was ours. It may or may not
+    /// have happened.
+    Indeterminate {
+        /// The recipe's path.
+        path: String,
+        /// How the answer was lost.
+        source: zk_client::Error,
+    },
+    /// The number does not fit. Nothing was changed.
+    Overflow {
+        /// The counter's path.
+        path: String,
     },
     /// There is no tokio runtime here. Call this from within the one that the client was made in.
     NoRuntime,
@@ -113,6 +132,9 @@ impl Error {
             | Self::ClientEnded { path, .. }
             | Self::Mismatch { path, .. }
             | Self::Corrupted { path, .. }
+            | Self::Conflict { path, .. }
+            | Self::Indeterminate { path, .. }
+            | Self::Overflow { path }
             | Self::Client { path, .. } => Some(path),
             Self::NoRuntime => None,
         }
@@ -122,7 +144,9 @@ impl Error {
     #[must_use]
     pub fn client_error(&self) -> Option<&zk_client::Error> {
         match self {
-            Self::ReleasePending { source, .. } | Self::Client { source, .. } => Some(source),
+            Self::ReleasePending { source, .. }
+            | Self::Indeterminate { source, .. }
+            | Self::Client { source, .. } => Some(source),
             _ => None,
         }
     }
@@ -157,7 +181,14 @@ impl fmt::Display for Error {
             Self::Mismatch { path, found, expected } => {
                 write!(f, "{path}: found {found}, and {expected} is needed")
             }
-            Self::Corrupted { path, why } => write!(f, "{path}: its data is not of this recipe: {why}"),
+            Self::Corrupted { path, detail } => write!(f, "{path}: {detail}; is it another recipe's node?"),
+            Self::Conflict { path, tries } => {
+                write!(f, "{path}: others were faster {tries} times, and nothing was changed; try again")
+            }
+            Self::Indeterminate { path, source } => {
+                write!(f, "{path}: the write may or may not have happened: {source}")
+            }
+            Self::Overflow { path } => write!(f, "{path}: the number does not fit, and was not changed"),
             Self::NoRuntime => f.write_str("there is no tokio runtime here; call this from within one"),
         }
     }

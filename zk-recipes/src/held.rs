@@ -100,7 +100,7 @@ impl Held {
     ///
     /// # Cancellation
     /// May be dropped at any time, and asked for again.
-    pub fn lost(&self) -> impl Future<Output = LossReason> + Send + 'static {
+    pub fn lost(&self) -> impl Future<Output = LossReason> + Send + use<> + 'static {
         let mut state = self.state();
         async move {
             match state.wait_for(|state| !state.is_held()).await.as_deref() {
@@ -117,7 +117,7 @@ impl Held {
     ///
     /// # Cancellation
     /// May be dropped at any time, and asked for again.
-    pub fn revoked(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub fn revoked(&self) -> impl Future<Output = ()> + Send + use<> + 'static {
         let mut revoked = self.0.revoked();
         async move {
             if revoked.wait_for(|revoked| *revoked).await.is_err() {

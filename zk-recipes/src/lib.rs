@@ -19,6 +19,10 @@
 //! | [`Lock`], [`lock`] | one holder at a time |
 //! | [`LeaderLatch`], [`LeaderSelector`], [`Election`], [`leader`] | one leader at a time, and others in reserve |
 //! | [`RwLock`], [`rw_lock`] | many to read, or one to write |
+//! | [`MultiLock`], [`mod@multi_lock`] | several locks as one: all or none |
+//! | [`NonBlockingLease`], [`MultiNonBlockingLease`], [`mod@lease`] | a right until a time of day, as Kazoo's |
+//! | [`Barrier`], [`DoubleBarrier`], [`barrier`] | everybody held back; beginning and ending together |
+//! | [`SharedValue`], [`SharedCount`], [`AtomicI64`], [`counter`] | values and numbers that processes share |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
 //! | [`Participant`] | who holds and who waits |
@@ -26,18 +30,24 @@
 //! | [`FencingToken`], [`FencedTransaction`] | the number that orders holders, and writes only a holder can make |
 //! | [`contender`] | an ephemeral sequential node in line behind its predecessor: what waiting recipes are made of |
 //! | [`sequence`], [`identity`] | names of all dialects and their order; the UUID in them |
+//! | `asking` | asking again until there is an answer |
 //! | `reaper` | deletes what dropped futures and lost answers leave behind |
 //! | [`Error`] | what an application sees when something does not work |
 //! | [`limits`] | every bound, by name and with its unit |
 
+pub mod barrier;
 pub mod contender;
+pub mod counter;
 pub mod identity;
 pub mod leader;
+pub mod lease;
 pub mod limits;
 pub mod lock;
+pub mod multi_lock;
 pub mod rw_lock;
 pub mod sequence;
 
+mod asking;
 mod dialect;
 mod error;
 mod fence;
@@ -46,7 +56,9 @@ mod loss;
 mod participants;
 mod reaper;
 
+pub use barrier::{Barrier, BarrierTicket, DoubleBarrier};
 pub use contender::Parents;
+pub use counter::{AtomicI32, AtomicI64, AtomicValue, SharedCount, SharedValue};
 pub use dialect::Dialect;
 pub use error::Error;
 pub use fence::{FencedTransaction, FencingToken};
@@ -56,7 +68,9 @@ pub use leader::{
     LeaderSelectorBuilder, LeaderSelectorListener, LeaderState, LeaderStatus, Leadership, Outcome,
     RunningLatch, RunningSelector, SelectorState,
 };
+pub use lease::{Lease, LeaseHolder, MultiNonBlockingLease, NonBlockingLease, NonBlockingLeaseBuilder};
 pub use lock::{Lock, LockBuilder, LockGuard, LockTicket};
 pub use loss::{LockState, LossPolicy, LossReason};
+pub use multi_lock::{MultiGuard, MultiLock, MultiLockBuilder};
 pub use participants::Participant;
 pub use rw_lock::{ReadGuard, RwLock, RwLockBuilder, WriteGuard};

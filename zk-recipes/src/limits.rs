@@ -34,3 +34,15 @@ pub const CHILDREN_WARN: usize = 10_000;
 
 /// Nodes that are read at once when the participants of a line are listed.
 pub const PARTICIPANTS_AT_ONCE: usize = 256;
+
+/// Members of one multi lock. Their nodes are deleted by one request, which must fit in a frame.
+pub const MULTI_LOCK_MEMBERS_MAX: usize = 1_000;
+
+/// Tries of an optimistic change before it gives up, or is promoted to a lock.
+pub const OPTIMISTIC_TRIES: u32 = 20;
+
+/// Longest pause after the first try at which somebody else was faster; doubled with each further one.
+pub const OPTIMISTIC_PAUSE: Duration = Duration::from_millis(1);
+
+/// Doublings of [`OPTIMISTIC_PAUSE`] at most.
+pub const OPTIMISTIC_PAUSE_DOUBLINGS_MAX: u32 = 6;

@@ -155,6 +155,12 @@ impl Holding {
         self.shared.context.options.durable.is_some_and(|durable| !durable.release_on_drop)
     }
 
+    /// Its nodes were deleted in another way: nothing is left to give up.
+    pub(crate) fn forget(self) {
+        let spare = Core::new(self.shared.context.options.clone());
+        drop(std::mem::replace(&mut *self.shared.lock(), spare));
+    }
+
     /// Gives it up. Everybody who looks sees that it is over; then the deletion of its node is sent.
     pub(crate) fn give_up(&self) -> GivenUp {
         self.keeper.abort();

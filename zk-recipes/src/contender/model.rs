@@ -1,13 +1,15 @@
 //! The core against a small model of ZooKeeper: several contenders, every interleaving that chance brings, lost
 //! connections and answers, expiry, cancellation, vanishing parents, clocks that run at one rate. The oracle:
 //!
-//! - never two holders that count themselves in, of those whose dialects exclude each other;
-//! - tokens rise from grant to grant;
+//! - never two holders that count themselves in, of those whose dialects exclude each other; of readers and writers,
+//!   one writer or readers, also while a writer becomes a reader;
+//! - tokens rise from grant to grant, a writer's above all before it, a reader's above all writers before it;
 //! - when all have been cancelled and all is quiet, no node is left;
-//! - a node that goes or changes wakes at most one who waits;
-//! - when all is well again, everybody who waits gets in, in the order of the line.
+//! - a node that goes or changes wakes at most one who waits; a writer's, also the readers behind it;
+//! - when all is well again, everybody who waits gets in, in the order of the line; readers together.
 
 mod network;
+mod readers;
 mod tree;
 
 use proptest::prelude::*;
@@ -21,6 +23,7 @@ use super::*;
 use crate::dialect::Dialect;
 use crate::loss::LossPolicy;
 use crate::sequence::{CURATOR_LOCK, KAZOO_LOCK, MUTEX};
+use readers::{Side, SteppingDown};
 use tree::{Tree, Wire};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,6 +83,9 @@ impl Make {
 struct Peer {
     core: Core,
     make: Make,
+    side: Side,
+    /// On its way from writer to reader.
+    stepping_down: Option<SteppingDown>,
     session: Option<SessionId>,
     up: bool,
     last_grant: Option<Zxid>,
@@ -98,24 +104,43 @@ struct World {
     peers: Vec<Peer>,
     /// Stock peers of both other libraries are about, who do not exclude each other.
     stock: bool,
+    /// Everybody reads or writes.
+    sides: bool,
     /// The last token of each make.
     last_tokens: Vec<(Make, Zxid)>,
+    /// The greatest token of a writer, and of anybody.
+    of_writers: Zxid,
+    of_all: Zxid,
     grants: usize,
+    downgrades: usize,
 }
 
 impl World {
-    fn new(seed: u64, peers: usize, stock: bool) -> Self {
+    fn new(seed: u64, peers: usize, stock: bool, sides: bool) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let first_counter = [0, i32::MAX - 3, -4][rng.random_range(0..3)];
         let tree = Tree { first_counter, ..Tree::default() };
-        let (now, peers_wanted, last_tokens) = (Duration::ZERO, peers, Vec::new());
-        let mut world = Self { now, rng, tree, peers: vec![], stock, last_tokens, grants: 0 };
-        for _ in 0..peers_wanted {
-            let make = world.make();
-            let core = world.core(make);
+        let mut world = Self {
+            now: Duration::ZERO,
+            rng,
+            tree,
+            peers: vec![],
+            stock: stock && !sides,
+            sides,
+            last_tokens: vec![],
+            of_writers: Zxid(0),
+            of_all: Zxid(0),
+            grants: 0,
+            downgrades: 0,
+        };
+        for _ in 0..peers {
+            let (make, side) = (world.make(), world.side());
+            let core = world.core(make, side);
             world.peers.push(Peer {
                 core,
                 make,
+                side,
+                stepping_down: None,
                 session: None,
                 up: false,
                 last_grant: None,
@@ -139,7 +164,7 @@ impl World {
         }
     }
 
-    fn core(&mut self, make: Make) -> Core {
+    fn core(&mut self, make: Make, side: Side) -> Core {
         let patience = match self.rng.random_range(0..6) {
             0 => Patience::None,
             1 => Patience::Until(self.now + Duration::from_secs(self.rng.random_range(1..30))),
@@ -148,13 +173,13 @@ impl World {
         let loss = if self.rng.random() { LossPolicy::Standard } else { LossPolicy::Session };
         Core::new(Options {
             parent: PARENT.into(),
-            rule: make.rule(),
-            prefixes: make.prefixes(),
+            rule: side.rule().unwrap_or_else(|| make.rule()),
+            prefixes: side.prefixes(make).unwrap_or_else(|| make.prefixes()),
             durable: None,
             patience,
             parents: Parents::Container,
             loss,
-            keeps_place: self.rng.random(),
+            keeps_place: !self.sides && self.rng.random(),
         })
     }
 
@@ -181,7 +206,15 @@ impl World {
                 }
                 Output::Grant(grant) => {
                     assert!(!was_granted);
-                    for (make, last) in &self.last_tokens {
+                    if self.sides {
+                        let below = if peer.side == Side::Reader { self.of_writers } else { self.of_all };
+                        assert!(grant.token > below, "{:?} by {}, after {below}", peer.side, grant.token);
+                        self.of_all = self.of_all.max(grant.token);
+                        if peer.side == Side::Writer {
+                            self.of_writers = self.of_writers.max(grant.token);
+                        }
+                    }
+                    for (make, last) in self.last_tokens.iter().filter(|_| !self.sides) {
                         // Who stood again on the node that was kept holds by the token it had.
                         let mine = peer.last_grant == Some(grant.token);
                         assert!(
@@ -208,16 +241,20 @@ impl World {
                 Output::Requeued | Output::Foreign(_) | Output::Fail(_) => {}
             }
         }
+        self.mind_stepping_down(at);
         self.check();
     }
 
     fn check(&self) {
         let held =
             |peer: &&Peer| matches!(peer.core.hold(), Some(HoldState::Held | HoldState::Suspect { .. }));
-        let holders: Vec<Make> = self.peers.iter().filter(held).map(|peer| peer.make).collect();
-        for (n, holder) in holders.iter().enumerate() {
-            let other = holders[n + 1..].iter().find(|other| holder.excludes(**other));
-            assert_eq!(other, None, "two holders, one of them {holder:?}");
+        let holders: Vec<_> = self.peers.iter().filter(held).map(|peer| (peer.make, peer.side)).collect();
+        for (n, (holder, side)) in holders.iter().enumerate() {
+            let excludes = |(other, other_side): &&(Make, Side)| {
+                holder.excludes(*other) && (*side, *other_side) != (Side::Reader, Side::Reader)
+            };
+            let other = holders[n + 1..].iter().find(excludes);
+            assert_eq!(other, None, "two holders, one of them {holder:?} {side:?}");
         }
     }
 
@@ -279,8 +316,19 @@ impl World {
             return self.tell(at, input);
         }
         self.cancel(at);
-        let make = self.peers[at].make;
-        let core = self.core(make);
+        let (make, side) = (self.peers[at].make, self.side());
+        let core = self.core(make, side);
+        self.peers[at].side = side;
+        self.replace(at, core);
+        if let Some(session) = self.peers[at].session {
+            self.enter(at, session);
+            if !self.peers[at].up {
+                self.tell(at, Input::Suspended);
+            }
+        }
+    }
+
+    fn replace(&mut self, at: usize, core: Core) {
         let peer = &mut self.peers[at];
         // Requests of another core carry the same numbers: whatever is on its way is not for this one.
         for (_, wire) in &mut peer.to_server {
@@ -298,17 +346,11 @@ impl World {
         peer.watching.clear();
         peer.arming.clear();
         peer.core = core;
-        if let Some(session) = peer.session {
-            self.enter(at, session);
-            if !self.peers[at].up {
-                self.tell(at, Input::Suspended);
-            }
-        }
     }
 
     fn step(&mut self, choice: u8) {
         let at = self.rng.random_range(0..self.peers.len());
-        match choice % 33 {
+        match choice % 36 {
             0..=9 => self.serve(at),
             10..=19 => self.deliver(at),
             20 | 21 => self.connect(at),
@@ -355,6 +397,7 @@ impl World {
                     self.notify(vec![path]);
                 }
             }
+            32..=34 if self.sides => self.step_down(at),
             _ => self.pass(Duration::from_millis(50)),
         }
     }
@@ -409,9 +452,12 @@ impl World {
             let holder = self.peers.iter().position(held);
             assert!(holder.is_some() || !self.peers.iter().any(waits), "nobody gets in");
             let Some(holder) = holder else { break };
+            if self.sides {
+                self.check_turns();
+            }
             let lowest = self.tree.nodes.values().map(|node| node.czxid).min();
             let own = self.peers[holder].core.own_paths().first().and_then(|path| self.tree.nodes.get(path));
-            assert!(self.stock || own.map(|node| node.czxid) == lowest, "out of turn");
+            assert!(self.stock || self.sides || own.map(|node| node.czxid) == lowest, "out of turn");
             self.cancel(holder);
         }
         for at in 0..self.peers.len() {
@@ -422,8 +468,8 @@ impl World {
     }
 }
 
-fn play(seed: u64, peers: usize, stock: bool, choices: &[u8]) -> usize {
-    let mut world = World::new(seed, peers, stock);
+fn play(seed: u64, peers: usize, stock: bool, sides: bool, choices: &[u8]) -> (usize, usize) {
+    let mut world = World::new(seed, peers, stock, sides);
     for at in 0..peers {
         world.connect(at);
     }
@@ -431,7 +477,7 @@ fn play(seed: u64, peers: usize, stock: bool, choices: &[u8]) -> usize {
         world.step(*choice);
     }
     world.drain();
-    world.grants
+    (world.grants, world.downgrades)
 }
 
 proptest! {
@@ -444,7 +490,16 @@ proptest! {
         stock: bool,
         choices in proptest::collection::vec(any::<u8>(), 0..600),
     ) {
-        play(seed, peers, stock, &choices);
+        play(seed, peers, stock, false, &choices);
+    }
+
+    #[test]
+    fn readers_or_one_writer_and_nothing_left(
+        seed: u64,
+        peers in 1usize..7,
+        choices in proptest::collection::vec(any::<u8>(), 0..600),
+    ) {
+        play(seed, peers, false, true, &choices);
     }
 }
 
@@ -455,7 +510,19 @@ fn many_seeds() {
     for seed in 0..20_000 {
         let mut rng = StdRng::seed_from_u64(seed);
         let choices: Vec<u8> = (0..400).map(|_| rng.random()).collect();
-        grants += play(seed, 1 + (seed % 5) as usize, seed % 3 == 0, &choices);
+        grants += play(seed, 1 + (seed % 5) as usize, seed % 3 == 0, false, &choices).0;
     }
     assert!(grants > 50_000, "{grants} grants");
+}
+
+#[test]
+fn many_seeds_of_readers_and_writers() {
+    let (mut grants, mut downgrades) = (0, 0);
+    for seed in 0..15_000 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let choices: Vec<u8> = (0..400).map(|_| rng.random()).collect();
+        let played = play(seed, 1 + (seed % 6) as usize, false, true, &choices);
+        (grants, downgrades) = (grants + played.0, downgrades + played.1);
+    }
+    assert!(grants > 40_000 && downgrades > 2_000, "{grants} grants, {downgrades} downgrades");
 }

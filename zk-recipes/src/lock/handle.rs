@@ -131,7 +131,7 @@ impl Lock {
         Self { context: Arc::new(context), entered: reentrant.then(Arc::default) }
     }
 
-    pub(super) const fn context(&self) -> &Arc<Context> {
+    pub(crate) const fn context(&self) -> &Arc<Context> {
         &self.context
     }
 

@@ -14,12 +14,12 @@ fn markers() -> Vec<&'static str> {
 }
 
 /// A reader waits for the nearest writer before it.
-pub(super) fn reader() -> Rule {
+pub(crate) fn reader() -> Rule {
     Rule { counts: markers(), blocks: WRITERS.to_vec(), seats: 1 }
 }
 
 /// A writer waits for whoever is next before it.
-pub(super) fn writer() -> Rule {
+pub(crate) fn writer() -> Rule {
     Rule::exclusive(&markers())
 }
 
@@ -43,7 +43,7 @@ pub(super) fn admit(line: &mut [Participant]) {
 
 /// The nodes by which a writer goes on as a reader, as Curator names them: its own place in line, a new identity,
 /// and a reader's marker. One for each of its nodes, in the same dialect. `None` if one of them is no writer's.
-pub(super) fn read_nodes(write_nodes: &[String], id: Uuid) -> Option<Vec<String>> {
+pub(crate) fn read_nodes(write_nodes: &[String], id: Uuid) -> Option<Vec<String>> {
     let read_node = |node: &String| {
         let (parent, name) = path::split(node)?;
         let Contender { marker, .. } = Contender::parse(name, &WRITERS)?;

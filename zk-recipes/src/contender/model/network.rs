@@ -4,11 +4,14 @@ use rand::RngExt as _;
 use std::collections::BTreeSet;
 use zk_proto::SessionId;
 
+use super::readers::Side;
 use super::tree::Wire;
 use super::{Back, TIMEOUT, World};
 use crate::contender::{Answer, Input, Refusal, Request, RequestId};
 use crate::identity::Uuid;
 use crate::loss::LossReason;
+use crate::rw_lock::downgrade::Told;
+use crate::sequence::WRITERS;
 
 impl World {
     /// The server takes in the next request of a connection.
@@ -36,7 +39,7 @@ impl World {
     pub(super) fn notify(&mut self, touched: Vec<String>) {
         for path in touched {
             let watchers = self.tree.watches.remove(&path).unwrap_or_default();
-            let mut woken = 0;
+            let (mut woken, mut readers) = (0, 0);
             for peer in &mut self.peers {
                 if !peer.session.is_some_and(|session| watchers.contains(&session)) {
                     continue;
@@ -44,13 +47,20 @@ impl World {
                 let own = peer.core.own_paths().contains(&path);
                 let interested =
                     peer.watching.values().chain(peer.arming.values()).any(|watched| *watched == path);
-                woken += usize::from(interested && !own);
+                let waits = usize::from(interested && !own);
+                if peer.side == Side::Reader {
+                    readers += waits;
+                } else {
+                    woken += waits;
+                }
                 if peer.up {
                     peer.to_client.push_back(Back::Event(path.clone()));
                 }
             }
             // Ours in line are one chain; stock peers are one for each library.
             assert!(woken <= 1 + usize::from(self.stock), "{woken} woken by one node");
+            let writes = WRITERS.iter().any(|marker| path.contains(marker));
+            assert!(readers == 0 || writes, "{readers} readers woken by a reader");
         }
     }
 
@@ -69,8 +79,15 @@ impl World {
                     peer.watching.insert(*id, path);
                 }
                 self.tell(at, Input::Heard { until });
-                if let (Wire::Core(request, _), Some(answer)) = (wire, answer) {
-                    self.tell(at, Input::Answer { request, answer });
+                match (wire, answer) {
+                    (Wire::Core(request, _), Some(answer)) => {
+                        self.tell(at, Input::Answer { request, answer });
+                    }
+                    (Wire::StepDown { .. }, Some(Answer::Synced(created))) => {
+                        self.told(at, Told::Created(created));
+                    }
+                    (Wire::LookForReader(_), Some(Answer::Seen(seen))) => self.told(at, Told::Looked(seen)),
+                    _ => {}
                 }
             }
         }
@@ -108,6 +125,7 @@ impl World {
         }
         // Reads are sent again; the reaper tries again; other writes fail.
         let mut failed = Vec::new();
+        let mut in_doubt = false;
         for (sent, wire) in flying {
             match wire {
                 Wire::Core(id, Request::Create { .. }) => {
@@ -122,6 +140,7 @@ impl World {
                 Wire::Core(id, Request::Sync { .. }) if self.rng.random() => {
                     failed.push((id, Answer::Synced(Err(Refusal::NotNow))));
                 }
+                Wire::StepDown { .. } => in_doubt = true,
                 Wire::Ping => {}
                 again => self.peers[at].to_server.push_back((sent, again)),
             }
@@ -135,6 +154,9 @@ impl World {
         }
         if !tell_first {
             self.tell(at, Input::Suspended);
+        }
+        if in_doubt {
+            self.told(at, Told::Created(Err(Refusal::Unknown)));
         }
     }
 

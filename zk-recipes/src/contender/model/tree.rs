@@ -36,6 +36,13 @@ pub(super) enum Wire {
     Delete(Vec<String>),
     /// Sync, list and delete of what has these prefixes, as the reaper does it.
     FindAndDelete(Vec<String>),
+    /// A writer becomes a reader.
+    StepDown {
+        writer: Vec<String>,
+        reader: Vec<String>,
+    },
+    /// Whether it has become one.
+    LookForReader(String),
 }
 
 impl Tree {
@@ -57,6 +64,10 @@ impl Tree {
                 }
                 None
             }
+            Wire::StepDown { writer, reader } => {
+                Some(Answer::Synced(self.step_down(session, writer, reader)))
+            }
+            Wire::LookForReader(path) => Some(Answer::Seen(self.look(path))),
             Wire::Core(_, request) => Some(match request {
                 Request::Create { prefixes, durable } => {
                     let owner = if *durable { SessionId::NONE } else { session };
@@ -107,6 +118,19 @@ impl Tree {
             paths.push(path);
         }
         Ok(Made { paths, czxid })
+    }
+
+    fn step_down(&mut self, owner: SessionId, writer: &[String], reader: &[String]) -> Result<(), Refusal> {
+        if !writer.iter().all(|path| self.nodes.contains_key(path)) {
+            return Err(Refusal::NoNode);
+        }
+        if reader.iter().any(|path| self.nodes.contains_key(path)) {
+            return Err(Refusal::Never);
+        }
+        self.zxid += 1;
+        let node = Node { owner, czxid: Zxid(self.zxid), version: 0 };
+        self.nodes.extend(reader.iter().map(|path| (path.clone(), node)));
+        Ok(())
     }
 
     fn claim(&mut self, path: &str, version: i32) -> Result<Claimed, Refusal> {

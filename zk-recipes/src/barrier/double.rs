@@ -1,0 +1,523 @@
+//! The double barrier: entering it. Leaving is the ticket's.
+
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+use zk_client::{Client, Error as ClientError, ErrorKind, EventType, SessionState, Watch};
+use zk_proto::{Acl, SessionId, Zxid, path};
+
+use super::decision::{Entering, READY, entering, goes_on};
+use super::ticket::BarrierTicket;
+use crate::asking::{explain, passes, until_answered};
+use crate::contender::{Context, Grant, Holding, Leftover, Options, Parents, Patience, Rule};
+use crate::dialect::Dialect;
+use crate::error::Error;
+use crate::held::Held;
+use crate::identity::{Uuid, host_and_pid};
+use crate::limits::RETRY_PAUSE;
+use crate::loss::{LossPolicy, LossReason};
+use crate::reaper::{Reaper, UnderWay};
+use crate::sequence::Sequence;
+
+/// A barrier at which a number of participants begin together, and end together.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use zk_client::Client;
+/// use zk_recipes::DoubleBarrier;
+///
+/// let zk = Client::connect("zk1:2181,zk2:2181").await?;
+/// let phase = DoubleBarrier::new(&zk, "/jobs/nightly/phase", 5);
+/// for step in ["load", "join", "write"] {
+///     let ticket = phase.enter().await?; // all five begin the step together
+///     println!("{step}");
+///     ticket.leave().await?; // and nobody goes on before all are done
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Layout
+/// Each participant is an ephemeral node `<path>/<uuid>`, a new one for each round; under [`Dialect::Kazoo`] it is
+/// `<path>/<32 hex>`. When all have come, somebody makes the persistent node `<path>/ready`, which lets them in.
+/// Curator's `DistributedDoubleBarrier` and Kazoo's `DoubleBarrier` do the same, and all three may share a path:
+/// names are compared as text, whoever made them. One path serves any number of rounds.
+///
+/// # Cost
+/// Entering: one round trip of four requests (create, look at `ready` and leave a watch, list; and a watch on the
+/// own node behind them); one more for whoever opens the round. Leaving: a list, the deletion sent together with
+/// the watch on the participant that leaves last, and a list when that is gone. All who enter are woken by the one
+/// node `ready`, all who leave by the last one who does, as it must be.
+///
+/// # Guarantees
+/// Nobody enters before as many as the barrier asks for stand in it, and nobody has left before all want to. A
+/// `ready` that crashed participants have left behind lets nobody in: it is older than everybody there, and is
+/// removed. (Stock Curator and Kazoo take it for an open round.) Who comes while a round goes on, one too many or
+/// started again, is let in to it, as Curator does. A participant whose session has not expired yet counts, whether
+/// its process lives or not.
+///
+/// # Loss
+/// | what happens | while entering | inside | while leaving |
+/// |---|---|---|---|
+/// | connection lost | waits on | in doubt, then lost at the local deadline | waits on |
+/// | session expired | begins anew, in the next session | lost; the others may leave without us | [`Released::Lost`](crate::Released) |
+/// | node deleted by someone | [`Error::NodeDeleted`] | lost | [`Released::Lost`](crate::Released) |
+///
+/// # Cancellation
+/// Dropping an enter future at any point deletes the own node in the background. If the round had been opened just
+/// then the others are inside with one absentee. Dropping a ticket leaves without waiting.
+///
+/// # Differences from Curator and Kazoo
+/// Both hang when a path is used for round after round: one who still leaves takes those who enter the next round
+/// for its own and waits for them, while they wait for it. Here a round's participants are told from the next
+/// round's by their age. Kazoo swallows every error of entering and leaving, and has no timeouts; Curator's own
+/// node stays after an error.
+#[derive(Debug, Clone)]
+pub struct DoubleBarrier {
+    context: Arc<Context>,
+    quantity: usize,
+    dialect: Dialect,
+    data: Bytes,
+    acl: Vec<Acl>,
+}
+
+/// Options of a [`DoubleBarrier`].
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until .build()"]
+pub struct DoubleBarrierBuilder {
+    client: Client,
+    path: String,
+    quantity: usize,
+    data: Bytes,
+    acl: Vec<Acl>,
+    parents: Parents,
+    loss: LossPolicy,
+    dialect: Dialect,
+}
+
+impl DoubleBarrierBuilder {
+    /// What a participant's node says of it; `host:pid` unless said.
+    pub fn identifier(self, text: impl Into<String>) -> Self {
+        self.data(text.into())
+    }
+
+    /// The data of a participant's node, as bytes.
+    pub fn data(mut self, data: impl Into<Bytes>) -> Self {
+        self.data = data.into();
+        self
+    }
+
+    /// Who may do what with the nodes, and with parents made for them; everything to everyone unless said.
+    pub fn acl(mut self, acl: Vec<Acl>) -> Self {
+        self.acl = acl;
+        self
+    }
+
+    /// What the barrier's path is created as when it is missing; container nodes unless said.
+    pub fn parents(mut self, parents: Parents) -> Self {
+        self.parents = parents;
+        self
+    }
+
+    /// When a ticket counts as lost. [`LossPolicy::Session`] unless said: a participant takes part for as long as
+    /// its node is there. With [`LossPolicy::Standard`] a disconnect while entering begins anew.
+    pub fn loss_policy(mut self, policy: LossPolicy) -> Self {
+        self.loss = policy;
+        self
+    }
+
+    /// How a participant's node is named; Curator's way unless said. It makes no difference to who can share the
+    /// barrier, and [`Dialect::Both`] is Curator's here.
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    /// The barrier. Nothing is sent.
+    #[must_use]
+    pub fn build(self) -> DoubleBarrier {
+        let Self { client, path, quantity, data, acl, parents, loss, dialect } = self;
+        let options = Options {
+            parent: path,
+            rule: Rule::exclusive(&[]),
+            prefixes: Vec::new(),
+            durable: None,
+            patience: Patience::Forever,
+            parents,
+            loss,
+            keeps_place: false,
+        };
+        let context = Arc::new(Context::new(&client, options, data.clone(), acl.clone()));
+        DoubleBarrier { context, quantity, dialect, data, acl }
+    }
+}
+
+/// How an attempt in one session ended.
+enum Attempt {
+    Entered(BarrierTicket),
+    /// The session is over, or the parent was missing: begin anew.
+    Again,
+    TimedOut,
+}
+
+impl DoubleBarrier {
+    /// A barrier at `path` for `quantity` participants, with default options.
+    #[must_use]
+    pub fn new(client: &Client, path: impl Into<String>, quantity: usize) -> Self {
+        Self::builder(client, path, quantity).build()
+    }
+
+    /// Options first.
+    pub fn builder(client: &Client, path: impl Into<String>, quantity: usize) -> DoubleBarrierBuilder {
+        DoubleBarrierBuilder {
+            client: client.clone(),
+            path: path.into(),
+            quantity,
+            data: Bytes::from_static(host_and_pid().as_bytes()),
+            acl: Acl::open(),
+            parents: Parents::default(),
+            loss: LossPolicy::Session,
+            dialect: Dialect::default(),
+        }
+    }
+
+    /// The barrier's path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.context.options.parent
+    }
+
+    /// Waits until all have come.
+    ///
+    /// # Errors
+    /// [`Error::NodeDeleted`], [`Error::Client`], [`Error::ClientEnded`], [`Error::NoRuntime`].
+    ///
+    /// # Cancellation
+    /// Safe at any point; see [`DoubleBarrier`].
+    pub async fn enter(&self) -> Result<BarrierTicket, Error> {
+        self.enter_until(None, Duration::MAX).await
+    }
+
+    /// As [`DoubleBarrier::enter`], for at most `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] when somebody is missing by then: our node is deleted. And as [`DoubleBarrier::enter`].
+    ///
+    /// # Cancellation
+    /// As [`DoubleBarrier::enter`].
+    pub async fn enter_within(&self, limit: Duration) -> Result<BarrierTicket, Error> {
+        self.enter_until(Some(Instant::now() + limit), limit).await
+    }
+
+    async fn enter_until(&self, until: Option<Instant>, limit: Duration) -> Result<BarrierTicket, Error> {
+        let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        let timed_out = || Error::Timeout { path: self.path().to_owned(), limit };
+        loop {
+            let attempt = async {
+                let session = self.session().await?;
+                self.attempt(session, &runtime, until).await
+            };
+            // Connecting is waited for as well. An attempt looks at the time itself.
+            let attempt = match until {
+                Some(until) if !self.is_connected() => {
+                    tokio::time::timeout_at(until, self.session()).await.map_err(|_| timed_out())??;
+                    attempt.await?
+                }
+                _ => attempt.await?,
+            };
+            match attempt {
+                Attempt::Entered(ticket) => return Ok(ticket),
+                Attempt::TimedOut => return Err(timed_out()),
+                Attempt::Again => {
+                    if until.is_some_and(|until| Instant::now() >= until) {
+                        return Err(timed_out());
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_connected(&self) -> bool {
+        self.context.client.session_state().borrow().is_connected()
+    }
+
+    /// A session to work in.
+    async fn session(&self) -> Result<SessionId, Error> {
+        let mut states = self.context.client.session_state();
+        let over = |reason| Error::ClientEnded { path: self.path().to_owned(), reason };
+        loop {
+            let state = *states.borrow_and_update();
+            match state {
+                SessionState::Connected(info) => return Ok(info.id),
+                SessionState::Closed => return Err(over(LossReason::ClientClosed)),
+                SessionState::AuthFailed => return Err(over(LossReason::AuthFailed)),
+                _ => {}
+            }
+            if states.changed().await.is_err() {
+                return Err(over(LossReason::ClientClosed));
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        session: SessionId,
+        runtime: &Handle,
+        until: Option<Instant>,
+    ) -> Result<Attempt, Error> {
+        let client = &self.context.client;
+        let identity = Uuid::from_random(rand::random());
+        let name = match self.dialect {
+            Dialect::Kazoo => identity.bare(),
+            Dialect::Curator | Dialect::Both => identity.to_string(),
+        };
+        let own = path::join(self.path(), &name);
+        let ready = path::join(self.path(), READY);
+        // From here on the node may be there.
+        let mut pending = PendingNode::new(&self.context.reaper, runtime, &own, session);
+        let create = self.create(&own, session);
+        let look = client.exists(ready.as_str()).watch().in_session(session).send();
+        let list = client.get_children(self.path()).in_session(session).send();
+        let Some(czxid) = self.created(create.await, &own, session).await? else {
+            pending.forget();
+            return Ok(Attempt::Again);
+        };
+        let (paths, sequence) = (vec![own.clone()], Sequence(0));
+        let grant = Grant { paths, token: czxid, sequence, session, version: None };
+        let holding = Holding::of_nodes(Arc::clone(&self.context), grant)
+            .map_err(|why| Error::not_granted(self.path(), why, Duration::ZERO))?;
+        pending.forget();
+        let held = Held::new(holding);
+        let mut lost = Box::pin(held.lost());
+        let mut seen = Some((look.await, list.await.map(|list| list.names)));
+        loop {
+            let (look, names) = match seen.take() {
+                Some(seen) => seen,
+                None => {
+                    let look = client.exists(ready.as_str()).watch().in_session(session).send();
+                    let list = client.get_children(self.path()).in_session(session).send();
+                    (look.await, list.await.map(|list| list.names))
+                }
+            };
+            let (stat, watch) = match (look, &names) {
+                (Ok(look), Ok(_)) => look,
+                (Err(error), _) => match self.again(error).await? {
+                    Some(attempt) => return Ok(attempt),
+                    None => continue,
+                },
+                (_, Err(error)) => match self.again(error.clone()).await? {
+                    Some(attempt) => return Ok(attempt),
+                    None => continue,
+                },
+            };
+            let names = names.unwrap_or_default();
+            let members = names.iter().filter(|name| *name != READY).count();
+            match entering(czxid, stat.map(|stat| stat.czxid), members, self.quantity) {
+                Entering::In => return Ok(Attempt::Entered(self.ticket(held, name))),
+                Entering::Open => {
+                    if self.open(&ready, session).await? {
+                        return Ok(Attempt::Entered(self.ticket(held, name)));
+                    }
+                }
+                Entering::Weigh => {
+                    let age = stat.map_or(Zxid(0), |stat| stat.czxid);
+                    if goes_on(age, &self.ages(&names).await?) {
+                        return Ok(Attempt::Entered(self.ticket(held, name)));
+                    }
+                    self.clear(&ready).await?;
+                }
+                Entering::Wait => match wait(watch, &mut lost, until).await {
+                    Woken::Opened => return Ok(Attempt::Entered(self.ticket(held, name))),
+                    Woken::Look => {}
+                    Woken::Lost(LossReason::NodeDeleted) => {
+                        return Err(Error::NodeDeleted { path: self.path().to_owned() });
+                    }
+                    Woken::Lost(_) => return Ok(Attempt::Again),
+                    Woken::TimedOut => {
+                        // It may have been opened in the last moment, and us counted in.
+                        let look = client.exists(ready.as_str()).in_session(session).send().await;
+                        if look.ok().flatten().is_some_and(|stat| stat.czxid > czxid) {
+                            return Ok(Attempt::Entered(self.ticket(held, name)));
+                        }
+                        held.release().await?;
+                        return Ok(Attempt::TimedOut);
+                    }
+                },
+            }
+        }
+    }
+
+    fn ticket(&self, held: Held, name: String) -> BarrierTicket {
+        BarrierTicket::new(Arc::clone(&self.context), held, name)
+    }
+
+    fn create(&self, own: &str, session: SessionId) -> zk_client::Pending<zk_client::Created> {
+        let create = self.context.client.create(own, self.data.clone()).ephemeral().acl(self.acl.clone());
+        create.in_session(session).send()
+    }
+
+    /// The age of our node; `None` when everything has to begin anew.
+    async fn created(
+        &self,
+        mut created: Result<zk_client::Created, ClientError>,
+        own: &str,
+        session: SessionId,
+    ) -> Result<Option<Zxid>, Error> {
+        let client = &self.context.client;
+        loop {
+            let error = match created {
+                Ok(created) => return Ok(Some(created.stat.czxid)),
+                Err(error) => error,
+            };
+            if error.kind() == ErrorKind::SessionExpired {
+                return Ok(None);
+            }
+            if error.is_no_node() {
+                self.make_parent().await?;
+                return Ok(None);
+            }
+            if !error.outcome_unknown() && !error.is_retryable() && !error.is_node_exists() {
+                return Err(explain(self.path(), error));
+            }
+            if !error.outcome_unknown() && error.is_retryable() {
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
+            // The name is nobody else's: if the node is there it is ours, and if it is not, after a sync, it never
+            // will be by that request.
+            let sync = client.sync(self.path()).in_session(session).send();
+            let look = client.exists(own).in_session(session).send();
+            created = match (sync.await, look.await) {
+                (Ok(()), Ok(Some(stat))) if stat.ephemeral_owner == session => return Ok(Some(stat.czxid)),
+                (Ok(()), Ok(_)) => self.create(own, session).await,
+                (Err(error), _) | (_, Err(error)) if passes(&error) => Err(error),
+                (Err(error), _) | (_, Err(error)) => return Err(explain(self.path(), error)),
+            };
+        }
+    }
+
+    async fn make_parent(&self) -> Result<(), Error> {
+        let (client, path) = (&self.context.client, self.path());
+        let create = || client.create(path, Bytes::new()).acl(self.acl.clone());
+        let container = || create().container().parents_as_containers().send();
+        let made = match self.context.options.parents {
+            Parents::Container => match until_answered(container).await {
+                Err(error) if error.code() == Some(zk_client::ErrorCode::Unimplemented) => {
+                    until_answered(|| create().parents().send()).await
+                }
+                made => made,
+            },
+            Parents::Persistent => until_answered(|| create().parents().send()).await,
+            Parents::MustExist => until_answered(|| create().send()).await,
+        };
+        match made {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_node_exists() => Ok(()),
+            Err(error) => Err(explain(path, error)),
+        }
+    }
+
+    /// Whether to begin anew or, after a pause, to look again.
+    async fn again(&self, error: ClientError) -> Result<Option<Attempt>, Error> {
+        if error.kind() == ErrorKind::SessionExpired {
+            return Ok(Some(Attempt::Again));
+        }
+        if !passes(&error) {
+            return Err(explain(self.path(), error));
+        }
+        tokio::time::sleep(RETRY_PAUSE).await;
+        Ok(None)
+    }
+
+    /// Opens the round: whether it was us, for certain.
+    async fn open(&self, ready: &str, session: SessionId) -> Result<bool, Error> {
+        let create = self.context.client.create(ready, Bytes::new()).acl(self.acl.clone());
+        match create.in_session(session).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_node_exists() || passes(&error) => Ok(false),
+            Err(error) => Err(explain(self.path(), error)),
+        }
+    }
+
+    async fn ages(&self, names: &[String]) -> Result<Vec<Zxid>, Error> {
+        let client = &self.context.client;
+        let members = names.iter().filter(|name| *name != READY);
+        let looks: Vec<_> = members.map(|name| client.exists(path::join(self.path(), name)).send()).collect();
+        let mut ages = Vec::with_capacity(looks.len());
+        for look in looks {
+            match look.await {
+                Ok(stat) => ages.extend(stat.map(|stat| stat.czxid)),
+                // Unknown: taken for one of the round, and looked at again.
+                Err(error) if passes(&error) => {}
+                Err(error) => return Err(explain(self.path(), error)),
+            }
+        }
+        Ok(ages)
+    }
+
+    async fn clear(&self, ready: &str) -> Result<(), Error> {
+        tracing::warn!(path = self.path(), "removing a ready node that an earlier round left behind");
+        match self.context.client.delete(ready).send().await {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_no_node() || passes(&error) => Ok(()),
+            Err(error) => Err(explain(self.path(), error)),
+        }
+    }
+}
+
+enum Woken {
+    Opened,
+    Look,
+    Lost(LossReason),
+    TimedOut,
+}
+
+async fn wait(
+    watch: Watch,
+    lost: &mut (impl Future<Output = LossReason> + Unpin),
+    until: Option<Instant>,
+) -> Woken {
+    let timer = async {
+        match until {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        reason = lost => Woken::Lost(reason),
+        // Made after our node, so after all have come, even if somebody has removed it since.
+        event = watch => match event {
+            Ok(event) if event.event_type == EventType::NodeCreated => Woken::Opened,
+            _ => Woken::Look,
+        },
+        () = timer => Woken::TimedOut,
+    }
+}
+
+/// A node that may be there, and is nobody's yet: deleted when dropped.
+struct PendingNode<'a> {
+    reaper: &'a Arc<Reaper>,
+    runtime: &'a Handle,
+    leftover: Option<Leftover>,
+}
+
+impl<'a> PendingNode<'a> {
+    fn new(reaper: &'a Arc<Reaper>, runtime: &'a Handle, path: &str, session: SessionId) -> Self {
+        let leftover = Leftover::Named { paths: vec![path.to_owned()], session: Some(session) };
+        Self { reaper, runtime, leftover: Some(leftover) }
+    }
+
+    fn forget(&mut self) {
+        self.leftover = None;
+    }
+}
+
+impl Drop for PendingNode<'_> {
+    fn drop(&mut self) {
+        if let Some(leftover) = self.leftover.take() {
+            self.reaper.adopt(self.runtime, leftover, UnderWay::Nothing);
+        }
+    }
+}

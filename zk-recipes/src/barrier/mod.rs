@@ -1,0 +1,18 @@
+//! Barriers: [`Barrier`], which holds everybody back until somebody removes it, and [`DoubleBarrier`], at which a
+//! number of participants begin together and end together.
+//!
+//! | file | its job |
+//! |---|---|
+//! | `single` | [`Barrier`] |
+//! | `double` | [`DoubleBarrier`]: entering |
+//! | `ticket` | [`BarrierTicket`]: leaving |
+//! | `decision` | when to pass and whom to wait for: pure |
+
+mod decision;
+mod double;
+mod single;
+mod ticket;
+
+pub use double::{DoubleBarrier, DoubleBarrierBuilder};
+pub use single::{Barrier, BarrierBuilder};
+pub use ticket::BarrierTicket;
