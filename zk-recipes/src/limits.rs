@@ -46,3 +46,6 @@ pub const OPTIMISTIC_PAUSE: Duration = Duration::from_millis(1);
 
 /// Doublings of [`OPTIMISTIC_PAUSE`] at most.
 pub const OPTIMISTIC_PAUSE_DOUBLINGS_MAX: u32 = 6;
+/// Permits of a semaphore that are acquired together: their leases are made in one transaction, which has to fit into
+/// a frame.
+pub const PERMITS_AT_ONCE_MAX: u32 = 1000;

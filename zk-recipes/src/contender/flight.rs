@@ -53,7 +53,7 @@ impl Creation {
         Self::Together(all.in_session(session).commit_with_zxid())
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Made, Error>> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Made, Error>> {
         match self {
             Self::One(pending) => {
                 let made = |Created { path, stat, .. }| Made { paths: vec![path], czxid: stat.czxid };

@@ -42,7 +42,7 @@ pub use messages::{
 
 pub(crate) use flight::{Creation, classify, seen};
 pub(crate) use keeper::{Deleting, GivenUp, Holding};
-pub(crate) use shell::{Context, Entrant, NotGranted, stand_in_line};
+pub(crate) use shell::{Context, Entrant, NotGranted, final_reason, reason, stand_in_line};
 
 #[cfg(test)]
 mod model;

@@ -67,7 +67,7 @@ impl Context {
         self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
     }
 
-    pub(super) fn until(&self, session: SessionId, origin: Instant) -> Option<Duration> {
+    pub(crate) fn until(&self, session: SessionId, origin: Instant) -> Option<Duration> {
         self.client.session_deadline(session).map(|deadline| deadline.saturating_duration_since(origin))
     }
 
@@ -75,7 +75,7 @@ impl Context {
         flights.send(&self.client, &self.outfit, session, id, request);
     }
 
-    fn warn_of_foreign(&self, names: Vec<String>) {
+    pub(crate) fn warn_of_foreign(&self, names: Vec<String>) {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         for name in names {
             if warned.len() < FOREIGN_WARNED_MAX && !warned.contains(&name) {
@@ -402,7 +402,7 @@ enum Ended {
 }
 
 /// What `state` says of a session that is not in it.
-pub(super) const fn reason(state: SessionState) -> LossReason {
+pub(crate) const fn reason(state: SessionState) -> LossReason {
     match state {
         SessionState::AuthFailed => LossReason::AuthFailed,
         SessionState::Closed => LossReason::ClientClosed,
@@ -411,7 +411,7 @@ pub(super) const fn reason(state: SessionState) -> LossReason {
 }
 
 /// Why a client has ended whose last state is this.
-pub(super) const fn final_reason(state: SessionState) -> LossReason {
+pub(crate) const fn final_reason(state: SessionState) -> LossReason {
     match state {
         SessionState::Expired(_) => LossReason::SessionExpired,
         SessionState::AuthFailed => LossReason::AuthFailed,
