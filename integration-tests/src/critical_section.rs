@@ -160,7 +160,15 @@ impl CriticalSection {
 /// # Errors
 /// When the file cannot be written.
 pub fn note(path: &Path, step: &str, who: &str) -> io::Result<()> {
-    OpenOptions::new().append(true).create(true).open(path)?.write_all(format!("{step} {who}\n").as_bytes())
+    append(path, &format!("{step} {who}"))
+}
+
+/// One line to a log that processes share; in one write, so that lines do not mix.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn append(path: &Path, line: &str) -> io::Result<()> {
+    OpenOptions::new().append(true).create(true).open(path)?.write_all(format!("{line}\n").as_bytes())
 }
 
 /// The last `ENTER` of the file: who, and by which token.

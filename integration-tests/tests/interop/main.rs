@@ -13,6 +13,7 @@ mod election;
 mod faults;
 mod golden;
 mod latch;
+mod leases;
 mod mutex;
 mod numbers;
 mod permits;
@@ -38,7 +39,7 @@ async fn all(stage: &Stage) -> Result<(), Failure> {
             }
         )*};
     }
-    parts!(golden, mutex, read_write, election, latch, faults);
+    parts!(golden, mutex, read_write, permits, election, latch, barriers, numbers, leases, faults);
     Ok(())
 }
 

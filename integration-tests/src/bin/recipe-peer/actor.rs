@@ -7,6 +7,7 @@ use zk_client::Client;
 
 use crate::leaders::Leaders;
 use crate::locks::Locks;
+use crate::shared::{Shared, number};
 
 /// A session, and what is held in it.
 pub(crate) struct Actor {
@@ -14,11 +15,18 @@ pub(crate) struct Actor {
     client: Option<Client>,
     locks: Locks,
     leaders: Leaders,
+    shared: Shared,
 }
 
 impl Actor {
     pub(crate) fn new(name: String) -> Self {
-        Self { name, client: None, locks: Locks::default(), leaders: Leaders::default() }
+        Self {
+            name,
+            client: None,
+            locks: Locks::default(),
+            leaders: Leaders::default(),
+            shared: Shared::default(),
+        }
     }
 
     /// Does what a line asks, and returns the words of the answer.
@@ -39,6 +47,14 @@ impl Actor {
                     | "await-revoked" => self.locks.perform(&self.name, client, verb, arguments).await,
                     "lead" | "latch-start" | "latch-await" | "latch-leader" | "latch-participants" => {
                         self.leaders.perform(&self.name, client, verb, arguments).await
+                    }
+                    "barrier-set" | "barrier-remove" | "barrier-wait" | "rounds" | "count-start"
+                    | "count-set" | "count-add" | "count-await" | "lease" | "multi-lease" => {
+                        self.shared.perform(&self.name, client, verb, arguments).await
+                    }
+                    "add" | "force-set" => number(client, verb, arguments).await,
+                    "stop" if self.shared.runs(arguments.text(0)?) => {
+                        self.shared.perform(&self.name, client, "count-stop", arguments).await
                     }
                     "stop" if self.leaders.runs(arguments.text(0)?) => {
                         self.leaders.perform(&self.name, client, "latch-stop", arguments).await

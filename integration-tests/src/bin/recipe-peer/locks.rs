@@ -9,7 +9,8 @@ use integration_tests::critical_section::{CriticalSection, Mode, Verdict};
 use integration_tests::targets::Failure;
 use zk_client::Client;
 use zk_proto::{Acl, CreateMode};
-use zk_recipes::{Dialect, Error, Held, Lock, LockGuard, ReadGuard, RwLock, WriteGuard};
+use zk_recipes::semaphore::Layout;
+use zk_recipes::{Dialect, Error, Held, Lock, LockGuard, Permit, ReadGuard, RwLock, Semaphore, WriteGuard};
 
 use crate::actor::Arguments;
 
@@ -27,6 +28,7 @@ enum Guard {
     Lock(LockGuard),
     Read(ReadGuard),
     Write(WriteGuard),
+    Permit(Permit),
 }
 
 impl Deref for Guard {
@@ -37,6 +39,7 @@ impl Deref for Guard {
             Self::Lock(guard) => guard,
             Self::Read(guard) => guard,
             Self::Write(guard) => guard,
+            Self::Permit(permit) => permit,
         }
     }
 }
@@ -47,6 +50,7 @@ impl Guard {
             Self::Lock(guard) => guard.release().await?,
             Self::Read(guard) => guard.release().await?,
             Self::Write(guard) => guard.release().await?,
+            Self::Permit(permit) => permit.release().await?,
         };
         Ok(format!("{released:?}"))
     }
@@ -146,10 +150,12 @@ enum Taker {
     Write(RwLock),
     /// A writer that goes on as a reader.
     Downgrade(RwLock),
+    Permit(Semaphore),
 }
 
 impl Taker {
-    /// `mutex:DIALECT`, `read:DIALECT`, `write:DIALECT`, `downgrade:DIALECT`.
+    /// `mutex:DIALECT`, `read:DIALECT`, `write:DIALECT`, `downgrade:DIALECT`, `semaphore:SIZE:LAYOUT`,
+    /// `semaphore-count:PATH` where a shared count says the size.
     fn new(client: &Client, kind: &str, path: &str, who: &str) -> Result<Self, Failure> {
         let (what, option) = kind.split_once(':').unwrap_or((kind, "curator"));
         match what {
@@ -165,6 +171,15 @@ impl Taker {
                     _ => Self::Downgrade(lock),
                 })
             }
+            "semaphore" => {
+                let (size, layout) = option.split_once(':').ok_or("no layout")?;
+                let layout = if layout == "kazoo" { Layout::Kazoo } else { Layout::Curator };
+                let builder = Semaphore::builder(client, path).identifier(who).layout(layout);
+                Ok(Self::Permit(builder.permits(size.parse()?).build()))
+            }
+            "semaphore-count" => Ok(Self::Permit(
+                Semaphore::builder(client, path).identifier(who).permits_from(option).build(),
+            )),
             _ => Err(format!("no such kind: {kind}").into()),
         }
     }
@@ -184,6 +199,10 @@ impl Taker {
             Self::Write(lock) => match limit {
                 Some(limit) => lock.write_within(limit).await.map(Guard::Write),
                 None => lock.write().await.map(Guard::Write),
+            },
+            Self::Permit(semaphore) => match limit {
+                Some(limit) => semaphore.acquire_within(limit).await.map(Guard::Permit),
+                None => semaphore.acquire().await.map(Guard::Permit),
             },
             Self::Downgrade(lock) => match lock.write().await {
                 Ok(guard) => guard.downgrade().await.map(Guard::Read),

@@ -7,6 +7,7 @@
 mod actor;
 mod leaders;
 mod locks;
+mod shared;
 
 use std::collections::HashMap;
 use std::io::Write as _;
