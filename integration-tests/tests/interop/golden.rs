@@ -18,6 +18,9 @@ pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
     }
     let actor = stage.actor(&stage.kazoo, "golden").await?;
     kazoo(stage, &actor).await?;
+    close([actor]).await?;
+    let actor = stage.actor(&stage.ours, "golden").await?;
+    ours(stage, &actor).await?;
     close([actor]).await
 }
 
@@ -212,5 +215,61 @@ async fn kazoo(stage: &Stage, actor: &Actor) -> Result<(), Failure> {
         .and_then(|rest| rest.strip_suffix(r#""}"#));
     assert_eq!(end.map(str::len), Some("2026-11-22T22:22:38".len()), "{text}");
     stage.tell(format_args!("golden: Kazoo"));
+    Ok(())
+}
+
+/// Ours are held against the same table; the others' tests show that they are read.
+async fn ours(stage: &Stage, actor: &Actor) -> Result<(), Failure> {
+    let held: [(&str, &[&str]); 8] = [
+        ("mutex:curator", &["_c_U-lock-N"]),
+        ("mutex:kazoo", &["H__lock__N"]),
+        ("mutex:both", &["H__lock__N", "_c_U-lock-N"]),
+        ("read:curator", &["_c_U-__READ__N"]),
+        ("write:curator", &["_c_U-__WRIT__N"]),
+        ("read:kazoo", &["H__rlock__N"]),
+        ("write:kazoo", &["H__lock__N"]),
+        ("semaphore:2:kazoo", &["H"]),
+    ];
+    for (kind, names) in held {
+        let scene = stage.scene("ours");
+        let node = take(actor, kind, &scene).await?;
+        let mut shapes = shapes(stage, &scene.path).await?;
+        shapes.sort();
+        assert_eq!(shapes, names, "{kind}");
+        assert_eq!(data(stage, &node).await?, actor.name().as_bytes(), "{kind}");
+        if kind.starts_with("semaphore") {
+            assert_eq!(data(stage, &scene.path).await?, b"2");
+        }
+    }
+
+    let scene = stage.scene("ours");
+    let node = take(actor, "downgrade:curator", &scene).await?;
+    assert!(node.ends_with("-__READ__0000000000"), "the writer's number: {node}");
+
+    let scene = stage.scene("ours");
+    let node = take(actor, "semaphore:2:curator", &scene).await?;
+    assert_eq!(shapes(stage, &format!("{}/leases", scene.path)).await?, ["_c_U-lease-N"]);
+    assert_eq!(shapes(stage, &scene.path).await?, ["leases", "locks"]);
+    assert_eq!(data(stage, &node).await?, actor.name().as_bytes());
+
+    let scene = stage.scene("ours");
+    actor.ask(&format!("latch-start {}", scene.path)).await?;
+    actor.ask(&format!("latch-await {} 10000", scene.path)).await?;
+    let name = stage.names(&scene.path).await?.remove(0);
+    assert_eq!(shape(&name), "_c_U-latch-N");
+    assert_eq!(data(stage, &format!("{}/{name}", scene.path)).await?, actor.name().as_bytes());
+
+    let numbers = [
+        ("long", "1", &[0, 0, 0, 0, 0, 0, 0, 1][..]),
+        ("integer", "-2", &[0xff, 0xff, 0xff, 0xfe]),
+        ("counter", "5", b"5"),
+    ];
+    for (kind, delta, bytes) in numbers {
+        let scene = stage.scene("ours");
+        stage.zk.create(&scene.path, "").await?;
+        actor.ask(&format!("add {kind} {} {delta} 1", scene.path)).await?;
+        assert_eq!(data(stage, &scene.path).await?, bytes, "{kind}");
+    }
+    stage.tell("golden: ours");
     Ok(())
 }

@@ -16,16 +16,13 @@ pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
         let library = format!("Curator of ZooKeeper {version}");
         shared(stage, curator, "curator", &library).await?;
         sized_by_a_count(stage, curator).await?;
+        a_semaphore_of_one(stage, curator, &library).await?;
     }
     shared(stage, &stage.kazoo, "kazoo", "Kazoo").await?;
     sizes_of_kazoo_must_agree(stage).await?;
     let (version, _) = stage.curators.last().ok_or("no Curator")?;
-    for (victim, layout) in [
-        (RecipePeer::curator(&stage.peers, *version)?, "curator"),
-        (RecipePeer::kazoo(&stage.peers)?, "kazoo"),
-    ] {
-        killed(stage, &victim, layout).await?;
-    }
+    let (curator, kazoo) = (RecipePeer::curator(&stage.peers, *version)?, RecipePeer::kazoo(&stage.peers)?);
+    tokio::try_join!(killed(stage, &curator, "curator"), killed(stage, &kazoo, "kazoo"))?;
     Ok(())
 }
 
@@ -66,6 +63,29 @@ async fn shared(stage: &Stage, peer: &RecipePeer, layout: &str, library: &str) -
     close(cast).await?;
     stage.tell(format_args!("semaphore: ours x {library}: {seen:?}"));
     Ok(())
+}
+
+/// Curator's InterProcessSemaphoreMutex is a semaphore of one permit, and so is ours of that size.
+async fn a_semaphore_of_one(stage: &Stage, curator: &RecipePeer, library: &str) -> Result<(), Failure> {
+    let scene = stage.scene("one");
+    let cast = [
+        (stage.actor(&stage.ours, "ours").await?, "semaphore:1:curator"),
+        (stage.actor(curator, "theirs").await?, "semaphore-mutex"),
+        (stage.actor(curator, "theirs").await?, "semaphore:1"),
+    ];
+    let ask = |(one, kind): &(Actor, &str)| {
+        one.ask(&format!("contend {kind} {} {} {}", scene.path, turns(), scene.log()))
+    };
+    let answers: Vec<_> = cast.iter().map(ask).collect();
+    for answer in answers {
+        answer.await?;
+    }
+    let seen = critical_section::check_permits(&scene.log, 1)?;
+    assert_eq!(seen.passages, cast.len() * turns());
+    stage.tell(format_args!(
+        "semaphore: one permit, ours x {library}'s semaphore and semaphore mutex: {seen:?}"
+    ));
+    close(cast.into_iter().map(|(one, _)| one)).await
 }
 
 /// A size that a SharedCount says, and that is raised while somebody waits.
