@@ -16,6 +16,7 @@ import java.io.InputStreamReader;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Paths;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
@@ -30,6 +31,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.CuratorFrameworkFactory;
 import org.apache.curator.framework.recipes.atomic.AtomicValue;
@@ -210,7 +212,8 @@ public class RecipePeer {
                     long patience = Long.parseLong(a.get(1));
                     return "" + new DistributedBarrier(client, a.get(0)).waitOnBarrier(patience, TimeUnit.MILLISECONDS);
                 case "rounds":
-                    return rounds(a.get(0), Integer.parseInt(a.get(1)), Integer.parseInt(a.get(2)), a.get(3));
+                    boolean together = a.get(4).equals("together");
+                    return rounds(a.get(0), Integer.parseInt(a.get(1)), Integer.parseInt(a.get(2)), a.get(3), together);
 
                 // numbers
                 case "count-start":
@@ -441,18 +444,27 @@ public class RecipePeer {
             return "" + count;
         }
 
-        /** Each round says when it comes, is in, wants to leave and is out. */
-        String rounds(String path, int size, int count, String log) throws Exception {
+        /** Each round says when it comes, is in, wants to leave (when all are in, if together) and is out. */
+        String rounds(String path, int size, int count, String log, boolean together) throws Exception {
             for (int i = 0; i < count; i++) {
                 DistributedDoubleBarrier barrier = new DistributedDoubleBarrier(client, path + "-" + i, size);
                 line(log, "COMES " + name + " " + i);
                 barrier.enter();
                 line(log, "IN " + name + " " + i);
+                while (together && inside(log, i) < size) {
+                    Thread.sleep(1);
+                }
                 line(log, "LEAVES " + name + " " + i);
                 barrier.leave();
                 line(log, "OUT " + name + " " + i);
             }
             return "" + count;
+        }
+
+        static long inside(String log, int round) throws Exception {
+            try (Stream<String> lines = Files.lines(Paths.get(log))) {
+                return lines.filter(line -> line.startsWith("IN ") && line.endsWith(" " + round)).count();
+            }
         }
 
         static String awaitCount(SharedCount count, int wanted, long ms) throws Exception {

@@ -205,8 +205,8 @@ class Actor:
     def do_barrier_wait(self, path, ms):
         return str(Barrier(self.client, path).wait(int(ms) / 1000)).lower()
 
-    def do_rounds(self, path, size, count, log):
-        """Each round says when it comes, is in, wants to leave and is out."""
+    def do_rounds(self, path, size, count, log, way):
+        """Each round says when it comes, is in, wants to leave (when all are in, if together) and is out."""
         for i in range(int(count)):
             barrier = DoubleBarrier(self.client, f"{path}-{i}", int(size), self.name)
             write_line(log, f"COMES {self.name} {i}")
@@ -215,10 +215,17 @@ class Actor:
             if not barrier.participating:
                 raise RuntimeError(f"round {i} was not entered")
             write_line(log, f"IN {self.name} {i}")
+            while way == "together" and self.inside(log, i) < int(size):
+                time.sleep(0.001)
             write_line(log, f"LEAVES {self.name} {i}")
             barrier.leave()
             write_line(log, f"OUT {self.name} {i}")
         return count
+
+    @staticmethod
+    def inside(log, number):
+        with open(log) as lines:
+            return sum(line.startswith("IN ") and line.endswith(f" {number}\n") for line in lines)
 
     # numbers
 

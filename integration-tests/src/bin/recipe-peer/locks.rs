@@ -236,7 +236,11 @@ async fn contend(
         } else {
             lost += 1;
         }
-        guard.release().await?;
+        match guard.release().await {
+            // The connection went; the node is deleted in the background.
+            Err(error) if matches!(error.downcast_ref(), Some(Error::ReleasePending { .. })) => {}
+            done => drop(done?),
+        }
     }
     Ok(format!("{whole} {lost}"))
 }

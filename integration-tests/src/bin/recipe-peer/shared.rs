@@ -45,7 +45,8 @@ impl Shared {
             }
             "rounds" => {
                 let (size, count, log) = (arguments.number(1)?, arguments.number(2)?, arguments.text(3)?);
-                rounds(client, who, path, size, count, Path::new(log)).await
+                let together = arguments.text(4)? == "together";
+                rounds(client, who, path, size, count, Path::new(log), together).await
             }
             "count-start" => {
                 let count = SharedCount::open(client, path, arguments.number(1)?).await?;
@@ -99,7 +100,7 @@ impl Shared {
     }
 }
 
-/// Each round says when it comes, is in, wants to leave and is out.
+/// Each round says when it comes, is in, wants to leave (when all are in, if together) and is out.
 async fn rounds(
     client: &Client,
     who: &str,
@@ -107,17 +108,27 @@ async fn rounds(
     size: usize,
     count: usize,
     log: &Path,
+    together: bool,
 ) -> Result<String, Failure> {
     for round in 0..count {
         let barrier = DoubleBarrier::new(client, format!("{path}-{round}"), size);
         append(log, &format!("COMES {who} {round}"))?;
         let ticket = barrier.enter().await?;
         append(log, &format!("IN {who} {round}"))?;
+        while together && inside(log, round)? < size {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         append(log, &format!("LEAVES {who} {round}"))?;
         ticket.leave().await?;
         append(log, &format!("OUT {who} {round}"))?;
     }
     Ok(count.to_string())
+}
+
+fn inside(log: &Path, round: usize) -> Result<usize, Failure> {
+    let end = format!(" {round}");
+    let text = std::fs::read_to_string(log)?;
+    Ok(text.lines().filter(|line| line.starts_with("IN ") && line.ends_with(&end)).count())
 }
 
 async fn add_to_count(count: &SharedCount, delta: i32, times: usize) -> Result<String, Failure> {
