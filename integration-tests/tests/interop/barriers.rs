@@ -91,25 +91,30 @@ async fn double_barrier(stage: &Stage, cast: &[Actor], way: &str) -> Result<(), 
             return Err(format!("{error}\n{}\n{inside}", last.join("\n")).into());
         }
     }
-    let rounds = check_rounds(&std::fs::read_to_string(&scene.log)?, size)?;
+    let strict = way == "hasty";
+    let rounds = check_rounds(&std::fs::read_to_string(&scene.log)?, size, strict)?;
     assert_eq!(rounds, ROUNDS);
     Ok(())
 }
 
 /// Nobody is in before all have come, and nobody out before all want to leave. Returns the rounds that all finished.
-fn check_rounds(log: &str, size: usize) -> Result<usize, Failure> {
+///
+/// Of Curator beside Kazoo the latter is too much to ask: when Kazoo deletes `ready` it wakes Curator, which then goes
+/// if it sees one node left, whoever's that is. So only if it is strict that is asked of others than ours.
+fn check_rounds(log: &str, size: usize, strict: bool) -> Result<usize, Failure> {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut finished = 0;
     for line in log.lines() {
         let words: Vec<&str> = line.split(' ').collect();
-        let [step, _, round] = words[..] else { return Err(format!("not a step: {line}").into()) };
+        let [step, who, round] = words[..] else { return Err(format!("not a step: {line}").into()) };
         *counts.entry((step, round)).or_default() += 1;
         let needs = match step {
             "IN" => "COMES",
             "OUT" => "LEAVES",
             _ => continue,
         };
-        if counts.get(&(needs, round)) != Some(&size) {
+        let asked = step == "IN" || strict || who.starts_with("ours");
+        if asked && counts.get(&(needs, round)) != Some(&size) {
             return Err(format!("too early: {line}\n{log}").into());
         }
         finished += usize::from(step == "OUT" && counts.get(&(step, round)) == Some(&size));
@@ -120,7 +125,7 @@ fn check_rounds(log: &str, size: usize) -> Result<usize, Failure> {
 #[test]
 fn who_is_early_is_found() {
     let fine = "COMES a 0\nCOMES b 0\nIN a 0\nLEAVES a 0\nIN b 0\nLEAVES b 0\nOUT a 0\nOUT b 0\n";
-    assert_eq!(check_rounds(fine, 2).unwrap(), 1);
-    assert!(check_rounds("COMES a 0\nIN a 0\n", 2).is_err());
-    assert!(check_rounds("COMES a 0\nCOMES b 0\nIN a 0\nLEAVES a 0\nOUT a 0\n", 2).is_err());
+    assert_eq!(check_rounds(fine, 2, true).unwrap(), 1);
+    assert!(check_rounds("COMES a 0\nIN a 0\n", 2, false).is_err());
+    assert!(check_rounds("COMES a 0\nCOMES b 0\nIN a 0\nLEAVES a 0\nOUT a 0\n", 2, true).is_err());
 }
