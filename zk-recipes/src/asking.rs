@@ -2,7 +2,8 @@
 //! Decides only whether another try makes sense; what to ask is its caller's.
 
 use std::time::Duration;
-use zk_client::{Error, ErrorKind};
+use zk_client::{Client, Error, ErrorKind, SessionState};
+use zk_proto::SessionId;
 
 use crate::error::Error as RecipeError;
 use crate::limits::RETRY_PAUSE;
@@ -49,5 +50,26 @@ pub(crate) async fn within<T>(
     match tokio::time::timeout(limit, what).await {
         Ok(done) => done,
         Err(_) => Err(RecipeError::Timeout { path: path.to_owned(), limit }),
+    }
+}
+
+/// A session that is connected, when there is one.
+///
+/// # Cancellation
+/// May be dropped at any time.
+pub(crate) async fn session_of(client: &Client, path: &str) -> Result<SessionId, RecipeError> {
+    let mut states = client.session_state();
+    let over = |reason| RecipeError::ClientEnded { path: path.to_owned(), reason };
+    loop {
+        let state = *states.borrow_and_update();
+        match state {
+            SessionState::Connected(info) => return Ok(info.id),
+            SessionState::Closed => return Err(over(LossReason::ClientClosed)),
+            SessionState::AuthFailed => return Err(over(LossReason::AuthFailed)),
+            _ => {}
+        }
+        if states.changed().await.is_err() {
+            return Err(over(LossReason::ClientClosed));
+        }
     }
 }

@@ -68,12 +68,13 @@ pub enum Error {
         /// What would do.
         expected: String,
     },
-    /// The data of the node is not what this recipe writes: another recipe or another layout is at work there.
+    /// A node's data is not what this recipe writes: nothing was done. Look at it, and delete it if it is of no
+    /// use to anyone.
     Corrupted {
         /// The node.
         path: String,
         /// What is wrong with it.
-        detail: String,
+        why: String,
     },
     /// Others were faster at every try. Nothing was changed; try again, or promote to a lock.
     Conflict {
@@ -130,11 +131,11 @@ impl Error {
             | Self::ReleasePending { path, .. }
             | Self::Closed { path }
             | Self::ClientEnded { path, .. }
-            | Self::Mismatch { path, .. }
-            | Self::Corrupted { path, .. }
             | Self::Conflict { path, .. }
             | Self::Indeterminate { path, .. }
             | Self::Overflow { path }
+            | Self::Mismatch { path, .. }
+            | Self::Corrupted { path, .. }
             | Self::Client { path, .. } => Some(path),
             Self::NoRuntime => None,
         }
@@ -178,10 +179,6 @@ impl fmt::Display for Error {
             Self::Closed { path } => write!(f, "{path} was closed; start it anew to go on"),
             Self::ClientEnded { path, reason } => write!(f, "{path}: the client has ended: {reason}"),
             Self::Client { path, source } => write!(f, "{path}: {source}"),
-            Self::Mismatch { path, found, expected } => {
-                write!(f, "{path}: found {found}, and {expected} is needed")
-            }
-            Self::Corrupted { path, detail } => write!(f, "{path}: {detail}; is it another recipe's node?"),
             Self::Conflict { path, tries } => {
                 write!(f, "{path}: others were faster {tries} times, and nothing was changed; try again")
             }
@@ -189,6 +186,10 @@ impl fmt::Display for Error {
                 write!(f, "{path}: the write may or may not have happened: {source}")
             }
             Self::Overflow { path } => write!(f, "{path}: the number does not fit, and was not changed"),
+            Self::Mismatch { path, found, expected } => {
+                write!(f, "{path}: found {found}, and {expected} is needed")
+            }
+            Self::Corrupted { path, why } => write!(f, "{path}: its data is not of this recipe: {why}"),
             Self::NoRuntime => f.write_str("there is no tokio runtime here; call this from within one"),
         }
     }

@@ -23,6 +23,7 @@
 //! | [`NonBlockingLease`], [`MultiNonBlockingLease`], [`mod@lease`] | a right until a time of day, as Kazoo's |
 //! | [`Barrier`], [`DoubleBarrier`], [`barrier`] | everybody held back; beginning and ending together |
 //! | [`SharedValue`], [`SharedCount`], [`AtomicI64`], [`counter`] | values and numbers that processes share |
+//! | [`queue`] | what is put by one is taken by another |
 //! | [`Semaphore`], [`semaphore`] | so many holders at a time, of one permit or several |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
@@ -45,6 +46,7 @@ pub mod lease;
 pub mod limits;
 pub mod lock;
 pub mod multi_lock;
+pub mod queue;
 pub mod rw_lock;
 pub mod semaphore;
 pub mod sequence;

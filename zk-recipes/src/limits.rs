@@ -46,6 +46,19 @@ pub const OPTIMISTIC_PAUSE: Duration = Duration::from_millis(1);
 
 /// Doublings of [`OPTIMISTIC_PAUSE`] at most.
 pub const OPTIMISTIC_PAUSE_DOUBLINGS_MAX: u32 = 6;
+
+/// Items that a taker remembers from one listing; it lists again when it has tried them.
+pub const QUEUE_AHEAD_MAX: usize = 1_000;
+
+/// Items put or taken by one request at most.
+pub const QUEUE_BATCH_MAX: usize = 500;
+
+/// Items in each queue of a sharded one before another is begun.
+pub const QUEUE_SHARD_THRESHOLD: usize = 10_000;
+
+/// Queues of a sharded one.
+pub const QUEUE_SHARDS_MAX: usize = 10;
+
 /// Permits of a semaphore that are acquired together: their leases are made in one transaction, which has to fit into
 /// a frame.
 pub const PERMITS_AT_ONCE_MAX: u32 = 1000;

@@ -147,8 +147,13 @@ impl Reaper {
 
 /// What is made together is deleted together: the first stands for all.
 fn key(leftover: &Leftover) -> &str {
-    let (Leftover::Named { paths: all, .. } | Leftover::Unnamed { prefixes: all, .. }) = leftover;
-    all.first().map_or("", String::as_str)
+    match leftover {
+        Leftover::Named { paths: all, .. } | Leftover::Unnamed { prefixes: all, .. } => {
+            all.first().map_or("", String::as_str)
+        }
+        // The name may be taken again while the last node of that name is still on its way out.
+        Leftover::Marked { mark, .. } => mark,
+    }
 }
 
 /// The task.
@@ -195,6 +200,10 @@ async fn reap(client: Client, job: Job) -> String {
     let (mut names, prefixes, session) = match job.leftover {
         Leftover::Named { paths, session } => (Some(paths), Vec::new(), session),
         Leftover::Unnamed { prefixes, session } => (None, prefixes, session),
+        Leftover::Marked { path, mark, session } => {
+            reap_marked(&client, &path, &mark, session, job.under_way).await;
+            return key;
+        }
     };
     let mut delete = None;
     match job.under_way {
@@ -232,6 +241,45 @@ async fn reap(client: Client, job: Job) -> String {
             }
         }
     }
+}
+
+/// Deletes a node whose name others use too: only while it is seen to be ours. The first try, if it is under way,
+/// was sent by who knew that.
+async fn reap_marked(client: &Client, path: &str, mark: &str, session: SessionId, under_way: UnderWay) {
+    let mut pause = REAPER_PAUSE_MIN;
+    let mut first = match under_way {
+        UnderWay::Delete(deletion) => Some(deletion),
+        UnderWay::Create(_) | UnderWay::Nothing => None,
+    };
+    loop {
+        let outcome = match first.take() {
+            Some(mut deletion) => deletion.done().await,
+            None => delete_if_marked(client, path, mark, session).await,
+        };
+        match outcome {
+            Ok(()) => return,
+            // Written to since it was looked at, so it is looked at again.
+            Err(error) if error.is_bad_version() => {}
+            Err(error) if is_settled(&error, Some(session)) => return,
+            Err(_) => {
+                tokio::time::sleep(pause).await;
+                pause = next_pause(pause);
+            }
+        }
+    }
+}
+
+/// What an old connection still carries is refused after the sync, so what is ours then stays ours until we delete
+/// it.
+async fn delete_if_marked(client: &Client, path: &str, mark: &str, session: SessionId) -> Result<(), Error> {
+    let sync = client.sync(path).in_session(session).send();
+    let look = client.get(path).in_session(session).send();
+    sync.await?;
+    let node = look.await?;
+    if node.stat.ephemeral_owner != session || node.data != mark.as_bytes() {
+        return Ok(());
+    }
+    client.delete(path).version(node.stat.version).in_session(session).send().await
 }
 
 fn next_pause(pause: Duration) -> Duration {

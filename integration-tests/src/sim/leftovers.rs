@@ -75,6 +75,8 @@ impl Leftovers {
                 let prefix = prefixes.into_iter().next().unwrap_or_default();
                 Job { session, prefix, name: None, step }
             }
+            // A queue's, and no lock leaves any.
+            Leftover::Marked { .. } => return,
         };
         self.jobs.push(job);
         self.look(k, client);

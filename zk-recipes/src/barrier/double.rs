@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
-use zk_client::{Client, Error as ClientError, ErrorKind, EventType, SessionState, Watch};
+use zk_client::{Client, Error as ClientError, ErrorKind, EventType, Watch};
 use zk_proto::{Acl, SessionId, Zxid, path};
 
 use super::decision::{Entering, READY, entering, goes_on};
 use super::ticket::BarrierTicket;
-use crate::asking::{explain, passes, until_answered};
+use crate::asking::{explain, passes, session_of, until_answered};
 use crate::contender::{Context, Grant, Holding, Leftover, Options, Parents, Patience, Rule};
 use crate::dialect::Dialect;
 use crate::error::Error;
@@ -216,13 +216,14 @@ impl DoubleBarrier {
         let timed_out = || Error::Timeout { path: self.path().to_owned(), limit };
         loop {
             let attempt = async {
-                let session = self.session().await?;
+                let session = session_of(&self.context.client, self.path()).await?;
                 self.attempt(session, &runtime, until).await
             };
             // Connecting is waited for as well. An attempt looks at the time itself.
             let attempt = match until {
                 Some(until) if !self.is_connected() => {
-                    tokio::time::timeout_at(until, self.session()).await.map_err(|_| timed_out())??;
+                    let connected = session_of(&self.context.client, self.path());
+                    tokio::time::timeout_at(until, connected).await.map_err(|_| timed_out())??;
                     attempt.await?
                 }
                 _ => attempt.await?,
@@ -241,24 +242,6 @@ impl DoubleBarrier {
 
     fn is_connected(&self) -> bool {
         self.context.client.session_state().borrow().is_connected()
-    }
-
-    /// A session to work in.
-    async fn session(&self) -> Result<SessionId, Error> {
-        let mut states = self.context.client.session_state();
-        let over = |reason| Error::ClientEnded { path: self.path().to_owned(), reason };
-        loop {
-            let state = *states.borrow_and_update();
-            match state {
-                SessionState::Connected(info) => return Ok(info.id),
-                SessionState::Closed => return Err(over(LossReason::ClientClosed)),
-                SessionState::AuthFailed => return Err(over(LossReason::AuthFailed)),
-                _ => {}
-            }
-            if states.changed().await.is_err() {
-                return Err(over(LossReason::ClientClosed));
-            }
-        }
     }
 
     async fn attempt(

@@ -383,7 +383,7 @@ impl Deleting {
                 let deletion = Deletion::send(&shared.context.client, paths, *session);
                 Some((leftover, deletion))
             }
-            Leftover::Unnamed { .. } => None,
+            Leftover::Unnamed { .. } | Leftover::Marked { .. } => None,
         };
         Self { shared: Arc::clone(shared), under_way }
     }

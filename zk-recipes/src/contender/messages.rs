@@ -306,6 +306,15 @@ pub enum Leftover {
         /// The session that owns them; `None` of persistent nodes.
         session: Option<SessionId>,
     },
+    /// A node whose name others use too, if it is there and ours: its data tells.
+    Marked {
+        /// Its path.
+        path: String,
+        /// Its data if it is ours; nobody else's.
+        mark: String,
+        /// The session that owns it.
+        session: SessionId,
+    },
 }
 
 /// Why it ends without a grant.

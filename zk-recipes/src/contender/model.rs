@@ -233,6 +233,7 @@ impl World {
                     let (session, wire) = match leftover {
                         Leftover::Named { paths, session } => (session, Wire::Delete(paths)),
                         Leftover::Unnamed { prefixes, session } => (session, Wire::FindAndDelete(prefixes)),
+                        Leftover::Marked { .. } => continue,
                     };
                     if peer.session == session {
                         peer.to_server.push_back((self.now, wire));

@@ -227,7 +227,7 @@ impl<N: Number> Atomic<N> {
         let Some(data) = data else { return Ok(N::ZERO) };
         N::decode(data).ok_or_else(|| Error::Corrupted {
             path: self.path().to_owned(),
-            detail: format!("{} bytes that are no number of this kind", data.len()),
+            why: format!("{} bytes that are no number of this kind", data.len()),
         })
     }
 

@@ -94,6 +94,7 @@ impl Candidate {
         self.session_id = state.session().map(|info| info.id);
         let (mut life, first) = Life::begin(state.is_connected());
         let mut actions = vec![first];
+        actions.extend(life.handle(Event::Connected(state.is_connected())));
         loop {
             for action in actions {
                 if let Action::End(end) = action {
@@ -166,7 +167,8 @@ impl Candidate {
             }
             (Report::Granted, _) => match self.take_over() {
                 Some(token) => Event::Granted(attempt, token),
-                None => return events,
+                // Lost between the grant and now: from the start.
+                None => Event::Failed(attempt, Failure::NodeDeleted),
             },
             (Report::NotGranted(why), _) => {
                 let failure = match &why {

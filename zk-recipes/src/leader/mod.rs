@@ -35,3 +35,6 @@ pub use running::RunningLatch;
 pub use selector::{LeaderSelector, LeaderSelectorListener, RunningSelector, SelectorState};
 pub use selector_builder::LeaderSelectorBuilder;
 pub use status::{CloseMode, LeaderState, LeaderStatus};
+
+#[cfg(test)]
+mod model;

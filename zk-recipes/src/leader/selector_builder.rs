@@ -43,7 +43,7 @@ impl LeaderSelectorBuilder {
         self
     }
 
-    /// What [`LeaderSelector::participants`] tells others of this one; `host:pid` unless said. Curator's `setId`.
+    /// What [`participants`](super::RunningSelector::participants) tells others of this one; `host:pid` unless said. Curator's `setId`.
     pub fn identifier(self, text: impl Into<String>) -> Self {
         self.data(text.into())
     }

@@ -111,7 +111,7 @@ impl Taking<'_> {
                 found: format!("a record of version {found}"),
                 expected: "version 1".into(),
             },
-            Unreadable::Corrupted(why) => Error::Corrupted { path, detail: why },
+            Unreadable::Corrupted(why) => Error::Corrupted { path, why },
         }
     }
 

@@ -185,6 +185,8 @@ impl World {
                     let (session, wire) = match leftover {
                         Leftover::Named { paths, session } => (session, Wire::Delete(paths)),
                         Leftover::Unnamed { prefixes, session } => (session, Wire::FindAndDelete(prefixes)),
+                        // Nobody here shares a name.
+                        Leftover::Marked { .. } => continue,
                     };
                     if peer.session == session {
                         peer.to_server.push_back((self.now, wire));

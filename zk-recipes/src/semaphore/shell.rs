@@ -212,7 +212,7 @@ impl Acquirer {
                 let of_leases = parent.is_some_and(|(parent, _)| parent == leases);
                 self.flights.take_creation(of_leases).map_or(UnderWay::Nothing, UnderWay::Create)
             }
-            Leftover::Named { .. } => UnderWay::Nothing,
+            Leftover::Named { .. } | Leftover::Marked { .. } => UnderWay::Nothing,
         };
         self.setup.context.reaper.adopt(&self.runtime, leftover, under_way);
     }

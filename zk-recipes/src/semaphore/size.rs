@@ -62,7 +62,7 @@ impl SizeSource {
                 Ok(bytes) => Ok(u32::try_from(i32::from_be_bytes(bytes)).unwrap_or(0)),
                 Err(_) => {
                     let why = format!("a shared count has 4 bytes, and this has {}", data.len());
-                    Err(Error::Corrupted { path: path.clone(), detail: why })
+                    Err(Error::Corrupted { path: path.clone(), why })
                 }
             },
             // Whoever comes first writes it.
