@@ -19,7 +19,7 @@ use crate::peers::{JavaVersion, Peers};
 use crate::targets::Failure;
 
 /// For any one answer: this long means that it hangs.
-const ANSWER_MAX: Duration = Duration::from_secs(20);
+const ANSWER_MAX: Duration = Duration::from_secs(90);
 /// From the signal until the kernel says that the process stands still.
 const STOP_MAX: Duration = Duration::from_secs(10);
 

@@ -16,7 +16,6 @@ mod leases;
 mod mutex;
 mod numbers;
 mod permits;
-#[allow(dead_code, reason = "our queues are on their way")]
 mod queues;
 mod read_write;
 mod stage;
@@ -39,7 +38,7 @@ async fn all(stage: &Stage) -> Result<(), Failure> {
             }
         )*};
     }
-    parts!(golden, mutex, read_write, permits, election, latch, barriers, numbers, leases, faults);
+    parts!(golden, mutex, read_write, permits, election, latch, barriers, numbers, leases, queues, faults);
     Ok(())
 }
 

@@ -221,7 +221,6 @@ impl Stage {
         .await
     }
 
-    #[allow(dead_code, reason = "our queues are on their way")]
     /// Waits until a file has this many lines that begin so.
     pub(crate) async fn lines(&self, scene: &Scene, start: &str, count: usize) -> Result<String, Failure> {
         self.until(&format!("{count} lines '{start}'"), async || {

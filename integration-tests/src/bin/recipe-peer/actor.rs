@@ -7,6 +7,7 @@ use zk_client::Client;
 
 use crate::leaders::Leaders;
 use crate::locks::Locks;
+use crate::queues::Queues;
 use crate::shared::{Shared, number};
 
 /// A session, and what is held in it.
@@ -16,6 +17,7 @@ pub(crate) struct Actor {
     locks: Locks,
     leaders: Leaders,
     shared: Shared,
+    queues: Queues,
 }
 
 impl Actor {
@@ -26,6 +28,7 @@ impl Actor {
             locks: Locks::default(),
             leaders: Leaders::default(),
             shared: Shared::default(),
+            queues: Queues::default(),
         }
     }
 
@@ -35,6 +38,7 @@ impl Actor {
         match verb {
             "open" => self.open(arguments).await,
             "close" => {
+                self.queues.stop();
                 if let Some(client) = self.client.take() {
                     client.close().await;
                 }
@@ -51,6 +55,12 @@ impl Actor {
                     "barrier-set" | "barrier-remove" | "barrier-wait" | "rounds" | "count-start"
                     | "count-set" | "count-add" | "count-await" | "lease" | "multi-lease" => {
                         self.shared.perform(&self.name, client, verb, arguments).await
+                    }
+                    "put" | "take" | "consume" => {
+                        self.queues.perform(&self.name, client, verb, arguments).await
+                    }
+                    "stop" if self.queues.runs(arguments.text(0)?) => {
+                        self.queues.perform(&self.name, client, "consume-stop", arguments).await
                     }
                     "add" | "force-set" => number(client, verb, arguments).await,
                     "stop" if self.shared.runs(arguments.text(0)?) => {

@@ -7,6 +7,7 @@
 mod actor;
 mod leaders;
 mod locks;
+mod queues;
 mod shared;
 
 use std::collections::HashMap;
