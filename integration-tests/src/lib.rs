@@ -7,6 +7,7 @@
 //! | [`tls_relay`], [`certificates`] | TLS in front of a server without it; certificates for that |
 //! | [`targets`], [`scenarios!`], [`session_killer`] | the servers a scenario runs against; ending a session on any of them |
 //! | [`sim`] | server, clients and locks as pure cores in one thread, under faults drawn from a seed |
+//! | [`rehearsal`] | production recipes on production clients, in virtual time, under faults drawn from a seed |
 //! | [`kdc`] | a Kerberos realm of a test's own |
 //! | [`proxy`] | the fault proxy: delays, swallows, cuts, corrupts or holds chosen frames |
 //! | [`critical_section`] | the overlap detector that holders of a lock write to |
@@ -21,6 +22,7 @@ pub mod peers;
 pub mod process;
 pub mod proxy;
 pub mod recipe_peers;
+pub mod rehearsal;
 pub mod scenarios;
 pub mod session_killer;
 pub mod sim;

@@ -108,7 +108,8 @@ impl Builder {
         self
     }
 
-    /// Fixes the client's randomness (order of servers, jitter), for tests.
+    /// Fixes the client's randomness (order of servers, jitter, names), for tests; also of what is built on it, see
+    /// [`Client::random_bits`]. Two clients with one seed make nodes of one name: give each its own.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -210,7 +211,8 @@ impl Builder {
             core.resume(ticket);
         }
         let servers = Servers::new(hosts, dialer, self.sasl);
-        let client = Client::start(core, self.frame_limit, servers, chroot, self.follow_ensemble);
+        let limit = self.frame_limit;
+        let client = Client::start(core, limit, servers, chroot, self.follow_ensemble, self.seed);
         client.first_session(self.connect_timeout).await?;
         Ok(client)
     }

@@ -2,6 +2,8 @@
 //! owns everything else.
 
 use bytes::Bytes;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -45,6 +47,8 @@ struct Inner {
     board: Arc<Board>,
     chroot: Chroot,
     frame_limit: usize,
+    /// What [`Client::random_bits`] are drawn from; the system if there is none.
+    chance: Option<Mutex<StdRng>>,
     driver: Mutex<Option<JoinHandle<()>>>,
     /// Closes when the driver has ended.
     ended: watch::Receiver<()>,
@@ -71,6 +75,7 @@ impl Client {
         servers: Servers,
         chroot: Chroot,
         follow: bool,
+        seed: Option<u64>,
     ) -> Self {
         let (inbox, commands) = mpsc::unbounded_channel();
         let (state, state_seen) = watch::channel(SessionState::Connecting);
@@ -95,6 +100,7 @@ impl Client {
             board,
             chroot,
             frame_limit,
+            chance: seed.map(|seed| Mutex::new(StdRng::seed_from_u64(seed))),
             driver: Mutex::new(Some(task)),
             ended,
         }))
@@ -324,6 +330,16 @@ impl Client {
     #[must_use]
     pub fn session_deadline(&self, session: SessionId) -> Option<Instant> {
         self.0.line.alive().filter(|(id, _)| *id == session).map(|(_, deadline)| deadline)
+    }
+
+    /// Random bits: the system's, or the next of a fixed row if [`Builder::seed`] was said. What is built on a client
+    /// draws its names and pauses from here, so that one seed fixes all of them.
+    #[must_use]
+    pub fn random_bits(&self) -> u128 {
+        match &self.0.chance {
+            Some(chance) => chance.lock().unwrap_or_else(PoisonError::into_inner).random(),
+            None => rand::random(),
+        }
     }
 
     /// Closes the session and waits until it is closed, for at most

@@ -17,14 +17,14 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`Lock`], [`lock`] | one holder at a time |
-//! | [`LeaderLatch`], [`LeaderSelector`], [`Election`], [`leader`] | one leader at a time, and others in reserve |
 //! | [`RwLock`], [`rw_lock`] | many to read, or one to write |
 //! | [`MultiLock`], [`mod@multi_lock`] | several locks as one: all or none |
 //! | [`NonBlockingLease`], [`MultiNonBlockingLease`], [`mod@lease`] | a right until a time of day, as Kazoo's |
+//! | [`LeaderLatch`], [`LeaderSelector`], [`Election`], [`leader`] | one leader at a time, and others in reserve |
 //! | [`Barrier`], [`DoubleBarrier`], [`barrier`] | everybody held back; beginning and ending together |
 //! | [`SharedValue`], [`SharedCount`], [`AtomicI64`], [`counter`] | values and numbers that processes share |
-//! | [`queue`] | what is put by one is taken by another |
 //! | [`Semaphore`], [`semaphore`] | so many holders at a time, of one permit or several |
+//! | [`queue`] | what is put by one is taken by another |
 //! | [`Dialect`] | whose names the nodes carry: Curator's, Kazoo's, or both |
 //! | [`Held`] | what every guard can be asked: the token, the state, its loss, fenced writes |
 //! | [`Participant`] | who holds and who waits |

@@ -7,6 +7,7 @@
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use std::collections::{BTreeSet, VecDeque};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -16,7 +17,7 @@ use zk_proto::{ErrorCode, SessionId, path};
 
 use crate::contender::{Creation, Leftover};
 use crate::limits::{REAPER_AT_ONCE_MAX, REAPER_PAUSE_MAX, REAPER_PAUSE_MIN};
-use crate::sequence;
+use crate::sequence::{self, REVOKE};
 
 /// What is under way for a leftover already.
 #[derive(Debug)]
@@ -36,16 +37,33 @@ pub(crate) enum Deletion {
 }
 
 impl Deletion {
+    /// The deletion of what is known by name.
+    pub(crate) fn of(client: &Client, leftover: &Leftover) -> Option<Self> {
+        match leftover {
+            Leftover::Named { paths, session } => Some(Self::send(client, paths, *session)),
+            Leftover::Claimed { paths, version } => Some(Self::send_if(client, paths, None, Some(*version))),
+            Leftover::Unnamed { .. } | Leftover::Marked { .. } => None,
+        }
+    }
+
     /// Takes its place in the session's order now.
     pub(crate) fn send(client: &Client, paths: &[String], session: Option<SessionId>) -> Self {
+        Self::send_if(client, paths, session, None)
+    }
+
+    /// As [`Deletion::send`]. With a `version`, nothing is deleted unless the first has it.
+    fn send_if(client: &Client, paths: &[String], session: Option<SessionId>, version: Option<i32>) -> Self {
         if let [path] = paths {
-            let delete = client.delete(path.as_str());
+            let delete = client.delete(path.as_str()).version(version.unwrap_or(-1));
             return Self::One(match session {
                 Some(session) => delete.in_session(session).send(),
                 None => delete.send(),
             });
         }
-        let all = paths.iter().fold(client.transaction(), |all, path| all.delete(path.as_str()));
+        let versions = version.into_iter().chain(std::iter::repeat(-1));
+        let deletes = paths.iter().zip(versions);
+        let all = deletes
+            .fold(client.transaction(), |all, (path, version)| all.delete_version(path.as_str(), version));
         Self::Together(match session {
             Some(session) => all.in_session(session).commit(),
             None => all.commit(),
@@ -72,6 +90,8 @@ pub(crate) struct Reaper {
     client: Client,
     state: Mutex<State>,
     more: Notify,
+    /// Something that was known is settled.
+    fewer: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -96,7 +116,8 @@ impl Reaper {
                 return reaper;
             }
         }
-        let reaper = Arc::new(Self { client: client.clone(), state: Mutex::default(), more: Notify::new() });
+        let (more, fewer) = (Notify::new(), Notify::new());
+        let reaper = Arc::new(Self { client: client.clone(), state: Mutex::default(), more, fewer });
         reapers.push(Arc::downgrade(&reaper));
         reaper
     }
@@ -106,9 +127,10 @@ impl Reaper {
     pub(crate) fn adopt(self: &Arc<Self>, runtime: &Handle, leftover: Leftover, under_way: UnderWay) {
         // A deletion takes its place in the session's order now, before whatever the caller does next.
         let under_way = match (&leftover, under_way) {
-            (Leftover::Named { paths, session }, UnderWay::Nothing) => {
-                UnderWay::Delete(Deletion::send(&self.client, paths, *session))
-            }
+            (leftover, UnderWay::Nothing) => match Deletion::of(&self.client, leftover) {
+                Some(deletion) => UnderWay::Delete(deletion),
+                None => UnderWay::Nothing,
+            },
             (_, under_way) => under_way,
         };
         let mut state = self.lock();
@@ -124,6 +146,18 @@ impl Reaper {
         state.running = true;
         drop(state);
         runtime.spawn(Runner { reaper: Arc::clone(self), ended: false }.run());
+    }
+
+    /// Waits until nothing is in charge whose first path begins with `prefix`.
+    pub(crate) async fn settled(&self, prefix: &str) {
+        loop {
+            let mut fewer = pin!(self.fewer.notified());
+            fewer.as_mut().enable();
+            if !self.lock().known.iter().any(|known| known.starts_with(prefix)) {
+                return;
+            }
+            fewer.await;
+        }
     }
 
     /// Up to `room` of those that wait, in the order in which they came.
@@ -148,9 +182,9 @@ impl Reaper {
 /// What is made together is deleted together: the first stands for all.
 fn key(leftover: &Leftover) -> &str {
     match leftover {
-        Leftover::Named { paths: all, .. } | Leftover::Unnamed { prefixes: all, .. } => {
-            all.first().map_or("", String::as_str)
-        }
+        Leftover::Named { paths: all, .. }
+        | Leftover::Claimed { paths: all, .. }
+        | Leftover::Unnamed { prefixes: all, .. } => all.first().map_or("", String::as_str),
         // The name may be taken again while the last node of that name is still on its way out.
         Leftover::Marked { mark, .. } => mark,
     }
@@ -169,6 +203,8 @@ impl Drop for Runner {
             let mut state = self.reaper.lock();
             state.running = false;
             state.known = state.waiting.iter().map(|job| key(&job.leftover).to_owned()).collect();
+            drop(state);
+            self.reaper.fewer.notify_waiters();
         }
     }
 }
@@ -184,8 +220,10 @@ impl Runner {
                 return;
             }
             tokio::select! {
+                biased;
                 Some(key) = jobs.next(), if !jobs.is_empty() => {
                     self.reaper.lock().known.remove(&key);
+                    self.reaper.fewer.notify_waiters();
                 }
                 () = self.reaper.more.notified() => {}
             }
@@ -197,9 +235,10 @@ impl Runner {
 async fn reap(client: Client, job: Job) -> String {
     let key = key(&job.leftover).to_owned();
     let mut pause = REAPER_PAUSE_MIN;
-    let (mut names, prefixes, session) = match job.leftover {
-        Leftover::Named { paths, session } => (Some(paths), Vec::new(), session),
-        Leftover::Unnamed { prefixes, session } => (None, prefixes, session),
+    let (mut names, prefixes, session, mut version) = match job.leftover {
+        Leftover::Named { paths, session } => (Some(paths), Vec::new(), session, None),
+        Leftover::Claimed { paths, version } => (Some(paths), Vec::new(), None, Some(version)),
+        Leftover::Unnamed { prefixes, session } => (None, prefixes, session, None),
         Leftover::Marked { path, mark, session } => {
             reap_marked(&client, &path, &mark, session, job.under_way).await;
             return key;
@@ -219,8 +258,24 @@ async fn reap(client: Client, job: Job) -> String {
         let outcome = match &mut names {
             Some(paths) if paths.is_empty() => return key,
             Some(paths) => {
-                let mut deletion = delete.take().unwrap_or_else(|| Deletion::send(&client, paths, session));
-                deletion.done().await.map(|()| None)
+                let again = || Deletion::send_if(&client, paths, session, version);
+                let mut deletion = delete.take().unwrap_or_else(again);
+                let deleted = deletion.done().await.map(|()| None);
+                match (deleted, version, paths.first()) {
+                    (Err(error), Some(expected), Some(first))
+                        if error.code() == Some(ErrorCode::BadVersion) =>
+                    {
+                        match written_by_revoker(&client, first, expected).await {
+                            Ok(false) => return key,
+                            Ok(true) => {
+                                version = Some(expected.wrapping_add(1));
+                                continue;
+                            }
+                            Err(error) => Err(error),
+                        }
+                    }
+                    (deleted, ..) => deleted,
+                }
             }
             None => find(&client, &prefixes, session).await.map(Some),
         };
@@ -284,6 +339,13 @@ async fn delete_if_marked(client: &Client, path: &str, mark: &str, session: Sess
 
 fn next_pause(pause: Duration) -> Duration {
     (pause * 2).min(REAPER_PAUSE_MAX)
+}
+
+/// Whether a node that should have had `expected` as its version was written by a revoker alone since; if not, it
+/// belongs to somebody else now.
+async fn written_by_revoker(client: &Client, path: &str, expected: i32) -> Result<bool, Error> {
+    let node = client.get(path).await?;
+    Ok(node.data == REVOKE && node.stat.version == expected.wrapping_add(1))
 }
 
 /// Which of several nodes was gone already.

@@ -53,7 +53,7 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(k: &mut Kernel, who: Who, slot: usize, options: &Options) -> Self {
         let config = Config { session_timeout: options.timeout, ..Config::default() };
-        let core = Core::new(config, k.draw.next());
+        let core = Core::new(config, k.draw.bits());
         Self {
             who,
             slot,

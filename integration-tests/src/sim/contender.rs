@@ -206,7 +206,7 @@ impl Contender {
             return;
         }
         place.session = info.id;
-        let bits = (u128::from(k.draw.next()) << 64) | u128::from(k.draw.next());
+        let bits = (u128::from(k.draw.bits()) << 64) | u128::from(k.draw.bits());
         let identity = Uuid::from_random(bits);
         self.input(k, client, Input::Session { id: info.id, timeout: info.timeout, identity });
         if !state.is_connected() {

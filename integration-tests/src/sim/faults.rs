@@ -7,7 +7,7 @@ use super::options::Options;
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// A connection is cut.
     Cut,
     /// Every connection of the server is cut.
@@ -28,7 +28,7 @@ const FAULTS: [Fault; 7] =
     [Fault::Cut, Fault::CutAll, Fault::Partition, Fault::Pause, Fault::Power, Fault::Kill, Fault::SyncFails];
 
 /// The next fault; `None` when this seed has none.
-pub(super) fn draw(draw: &mut Draw, options: &Options) -> Option<Fault> {
+pub(crate) fn draw(draw: &mut Draw, options: &Options) -> Option<Fault> {
     let total: u64 = options.weights.iter().sum();
     let mut at = draw.below(total);
     for (fault, weight) in FAULTS.iter().zip(options.weights) {
@@ -41,12 +41,12 @@ pub(super) fn draw(draw: &mut Draw, options: &Options) -> Option<Fault> {
 }
 
 /// When the next fault comes.
-pub(super) fn wait(draw: &mut Draw, options: &Options) -> Duration {
+pub(crate) fn wait(draw: &mut Draw, options: &Options) -> Duration {
     draw.between(options.fault / 10, options.fault)
 }
 
 /// How long a partition or a pause lasts: most end before a session does, some do not.
-pub(super) fn length(draw: &mut Draw, options: &Options) -> Duration {
+pub(crate) fn length(draw: &mut Draw, options: &Options) -> Duration {
     let most = if draw.chance(1, 3) { options.timeout * 3 } else { options.timeout };
     draw.between(Duration::from_millis(1), most)
 }

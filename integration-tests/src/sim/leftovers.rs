@@ -66,6 +66,8 @@ impl Leftovers {
         created: Option<OpId>,
     ) {
         let job = match left {
+            // The simulation has no durable locks.
+            Leftover::Claimed { .. } => return,
             Leftover::Named { paths, session } => {
                 let path = paths.into_iter().next().unwrap_or_default();
                 Job { session, prefix: path.clone(), name: Some(path), step: Step::Pausing(k.now) }
@@ -75,7 +77,7 @@ impl Leftovers {
                 let prefix = prefixes.into_iter().next().unwrap_or_default();
                 Job { session, prefix, name: None, step }
             }
-            // A queue's, and no lock leaves any.
+            // Of queues alone, which have no place in this simulation.
             Leftover::Marked { .. } => return,
         };
         self.jobs.push(job);

@@ -20,20 +20,21 @@ pub mod report;
 
 mod client;
 mod contender;
-mod draw;
+pub(crate) mod draw;
 mod faults;
 mod history;
-mod kernel;
+pub(crate) mod kernel;
 mod leftovers;
 mod lock_requests;
-mod network;
+pub(crate) mod network;
 mod oracle;
 mod recovery;
 mod reference;
-mod server;
+pub(crate) mod server;
 mod workload;
-mod world;
+pub(crate) mod world;
 
+pub use draw::Draw;
 pub use options::{Bug, Options};
 pub use report::{Counters, Report, Violation};
 pub use world::run;

@@ -11,11 +11,11 @@ use super::kernel::Kernel;
 use super::world::Event;
 
 /// Names one connection.
-pub(super) type LinkId = u64;
+pub(crate) type LinkId = u64;
 
 /// One end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     Client,
     Server,
 }
@@ -70,7 +70,7 @@ impl Link {
 
 /// See the module's head.
 #[derive(Debug)]
-pub(super) struct Network {
+pub(crate) struct Network {
     links: BTreeMap<LinkId, Link>,
     next: LinkId,
     delay: Duration,
@@ -80,12 +80,12 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn new(delay: Duration, pieces: bool) -> Self {
+    pub(crate) fn new(delay: Duration, pieces: bool) -> Self {
         Self { links: BTreeMap::new(), next: 0, delay, pieces, blocked: BTreeMap::new() }
     }
 
     /// Begins to open a connection; the attempt ends in [`Event::Dialled`].
-    pub(super) fn dial(&mut self, k: &mut Kernel, slot: usize) -> LinkId {
+    pub(crate) fn dial(&mut self, k: &mut Kernel, slot: usize) -> LinkId {
         self.next += 1;
         let link = Link {
             slot,
@@ -101,25 +101,25 @@ impl Network {
     }
 
     /// The server has taken the connection.
-    pub(super) fn accepted(&mut self, link: LinkId) {
+    pub(crate) fn accepted(&mut self, link: LinkId) {
         if let Some(link) = self.links.get_mut(&link) {
             link.server_up = true;
         }
     }
 
     /// Whose connection it is; `None` when this end has given it up.
-    pub(super) fn slot_if_up(&mut self, link: LinkId, end: End) -> Option<usize> {
+    pub(crate) fn slot_if_up(&mut self, link: LinkId, end: End) -> Option<usize> {
         let link = self.links.get_mut(&link)?;
         link.up(end).then_some(link.slot)
     }
 
     /// Whose connection it is.
-    pub(super) fn slot(&self, link: LinkId) -> Option<usize> {
+    pub(crate) fn slot(&self, link: LinkId) -> Option<usize> {
         self.links.get(&link).map(|link| link.slot)
     }
 
     /// Until when nothing arrives at this end of the connection, if that is later than now.
-    pub(super) fn blocked(&self, link: LinkId, end: End, now: Duration) -> Option<Duration> {
+    pub(crate) fn blocked(&self, link: LinkId, end: End, now: Duration) -> Option<Duration> {
         let link = self.links.get(&link)?;
         let held = match end {
             End::Client => link.to_client.held,
@@ -131,13 +131,13 @@ impl Network {
 
     /// Lets nothing pass between a slot and the server for a while. It ends no earlier than one before it did:
     /// what was held back must not be overtaken.
-    pub(super) fn block(&mut self, slot: usize, until: Duration) {
+    pub(crate) fn block(&mut self, slot: usize, until: Duration) {
         let blocked = self.blocked.entry(slot).or_default();
         *blocked = until.max(*blocked);
     }
 
     /// Sends bytes from one end to the other.
-    pub(super) fn send(&mut self, k: &mut Kernel, id: LinkId, from: End, mut bytes: Bytes) {
+    pub(crate) fn send(&mut self, k: &mut Kernel, id: LinkId, from: End, mut bytes: Bytes) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let to = from.other();
         let pipe = link.towards(to);
@@ -151,7 +151,7 @@ impl Network {
     }
 
     /// Whether bytes that arrive now are still there to be read.
-    pub(super) fn arrives(&mut self, k: &mut Kernel, id: LinkId, to: End) -> bool {
+    pub(crate) fn arrives(&mut self, k: &mut Kernel, id: LinkId, to: End) -> bool {
         let Some(link) = self.links.get_mut(&id) else { return false };
         if link.towards(to).broken {
             k.counters.lost_pieces += 1;
@@ -161,7 +161,7 @@ impl Network {
     }
 
     /// One end gives the connection up. What it has sent still arrives, and then the other end learns of it.
-    pub(super) fn close(&mut self, k: &mut Kernel, id: LinkId, end: End) {
+    pub(crate) fn close(&mut self, k: &mut Kernel, id: LinkId, end: End) {
         let Some(link) = self.links.get_mut(&id) else { return };
         *link.up(end) = false;
         link.towards(end).sealed = true;
@@ -174,7 +174,7 @@ impl Network {
     }
 
     /// The connection is cut: in each direction what is on its way is lost, or is the last to arrive.
-    pub(super) fn cut(&mut self, k: &mut Kernel, id: LinkId) {
+    pub(crate) fn cut(&mut self, k: &mut Kernel, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else { return };
         for end in [End::Client, End::Server] {
             let pipe = link.towards(end);
@@ -192,8 +192,24 @@ impl Network {
         }
     }
 
+    /// The connection is cut right behind what the client has sent: that still arrives, and no answer does.
+    pub(crate) fn cut_behind(&mut self, k: &mut Kernel, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.to_server.sealed = true;
+        link.to_client.sealed = true;
+        link.to_client.broken = true;
+        let last = link.to_server.last_arrival;
+        for end in [End::Client, End::Server] {
+            let learn = k.now + k.draw.mostly_short(Duration::from_millis(1_500));
+            if !k.draw.chance(1, 4) {
+                let least = if end == End::Server { last } else { k.now };
+                k.at(learn.max(least), Event::Learn { link: id, end });
+            }
+        }
+    }
+
     /// The server is gone: nothing that it had not read will be, and its clients learn of it.
-    pub(super) fn server_gone(&mut self, k: &mut Kernel) {
+    pub(crate) fn server_gone(&mut self, k: &mut Kernel) {
         let open: Vec<LinkId> = self.links.iter().filter(|(_, l)| l.server_up).map(|(id, _)| *id).collect();
         for id in open {
             let Some(link) = self.links.get_mut(&id) else { continue };
@@ -207,7 +223,7 @@ impl Network {
     }
 
     /// An end has learned that the connection is gone; whether that was news to it.
-    pub(super) fn learned(&mut self, id: LinkId, end: End) -> Option<usize> {
+    pub(crate) fn learned(&mut self, id: LinkId, end: End) -> Option<usize> {
         let link = self.links.get_mut(&id)?;
         let news = std::mem::replace(link.up(end), false);
         link.towards(end.other()).sealed = true;
@@ -219,7 +235,7 @@ impl Network {
     }
 
     /// A connection of which both ends know.
-    pub(super) fn any_open(&self, k: &mut Kernel) -> Option<LinkId> {
+    pub(crate) fn any_open(&self, k: &mut Kernel) -> Option<LinkId> {
         let open: Vec<LinkId> = self
             .links
             .iter()

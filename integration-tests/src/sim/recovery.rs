@@ -14,7 +14,7 @@ use zk_server::storage::{MemoryDisk, RecoveryError, RecoveryOptions, Restore, re
 use super::kernel::Kernel;
 
 /// Remembers the entries of a batch that was appended to the log.
-pub(super) fn mirror(k: &mut Kernel, batch: &LogBatch) {
+pub(crate) fn mirror(k: &mut Kernel, batch: &LogBatch) {
     let bytes = batch.bytes.clone().freeze();
     let mut offset = 0;
     while let Found::Entry { entry, next } = read_at(&bytes, offset) {
@@ -36,7 +36,7 @@ pub(super) fn mirror(k: &mut Kernel, batch: &LogBatch) {
 /// Recovers the state from the disk, and compares what comes back with what was appended. `None` when the server
 /// cannot start: because the disk refuses, or for another reason, and that is a violation: no fault here damages
 /// what was synced.
-pub(super) fn recover_checked(k: &mut Kernel, disk: &MemoryDisk) -> Option<Committed> {
+pub(crate) fn recover_checked(k: &mut Kernel, disk: &MemoryDisk) -> Option<Committed> {
     let mut tee = Tee { inner: Rebuild::new(1), replayed: Vec::new() };
     let recovered = match recover(disk, disk, RecoveryOptions::default(), &mut tee) {
         Ok(recovered) => recovered,

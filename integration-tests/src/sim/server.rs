@@ -26,25 +26,25 @@ use super::recovery::{mirror, recover_checked};
 use super::world::Event;
 
 /// The calendar at the start of every simulation, in milliseconds.
-const WALL_START_MS: i64 = 1_700_000_000_000;
+pub(crate) const WALL_START_MS: i64 = 1_700_000_000_000;
 /// Wait before a start that the disk refused is tried again.
 const RESTART_AFTER: Duration = Duration::from_millis(300);
 /// Snapshots that purging leaves.
 const SNAPSHOTS_KEPT: usize = 3;
 
 /// Both clocks at a moment.
-pub(super) fn clock(now: Duration) -> Clock {
+pub(crate) fn clock(now: Duration) -> Clock {
     Clock { now, wall_ms: wall_ms(now) }
 }
 
 /// What the calendar says at a moment.
-pub(super) fn wall_ms(now: Duration) -> i64 {
+pub(crate) fn wall_ms(now: Duration) -> i64 {
     WALL_START_MS + i64::try_from(now.as_millis()).unwrap_or(0)
 }
 
 /// A turn of one of the server's threads, in one life of the server.
 #[derive(Debug)]
-pub(super) enum Turn {
+pub(crate) enum Turn {
     /// The node takes what is in its inbox.
     Inbox,
     /// A connection's task has been woken.
@@ -104,7 +104,7 @@ struct Running {
 
 /// See the module's head.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     options: Options,
     disk: MemoryDisk,
     life: u64,
@@ -113,7 +113,7 @@ pub(super) struct Server {
 
 /// How a server goes down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Down {
+pub(crate) enum Down {
     /// The machine loses power: what was not synced is lost, more or less.
     Power,
     /// The process dies and the machine goes on: what was written is there, though not synced.
@@ -121,30 +121,30 @@ pub(super) enum Down {
 }
 
 impl Server {
-    pub(super) fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         Self { options: options.clone(), disk: MemoryDisk::new(), life: 0, running: None }
     }
 
-    pub(super) fn is_up(&self) -> bool {
+    pub(crate) fn is_up(&self) -> bool {
         self.running.is_some()
     }
 
     /// The node, while the server is up.
-    pub(super) fn node(&self) -> Option<&Node> {
+    pub(crate) fn node(&self) -> Option<&Node> {
         self.running.as_ref().map(|running| &running.node)
     }
 
     /// Lets the log's next sync but a few fail.
-    pub(super) fn fail_a_sync(&self, k: &mut Kernel) {
+    pub(crate) fn fail_a_sync(&self, k: &mut Kernel) {
         self.disk.fail_sync_after(k.draw.below(4));
     }
 
     /// Takes back faults of the disk that have not happened.
-    pub(super) fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.disk.heal();
     }
 
-    pub(super) fn start(&mut self, k: &mut Kernel) {
+    pub(crate) fn start(&mut self, k: &mut Kernel) {
         if self.running.is_some() {
             return;
         }
@@ -176,7 +176,7 @@ impl Server {
             inbox_due: false,
             tick_at: None,
             log,
-            trigger: SnapshotTrigger::new(snapshot, k.draw.next()),
+            trigger: SnapshotTrigger::new(snapshot, k.draw.bits()),
             batches: Vec::new(),
             syncing: None,
             snapshot_due: false,
@@ -185,13 +185,13 @@ impl Server {
         self.hand_over(k);
     }
 
-    pub(super) fn stop(&mut self, k: &mut Kernel, network: &mut Network, how: Down) {
+    pub(crate) fn stop(&mut self, k: &mut Kernel, network: &mut Network, how: Down) {
         if self.running.take().is_none() {
             return;
         }
         k.note(format_args!("server down: {how:?}"));
         match how {
-            Down::Power => self.disk.crash(k.draw.next()),
+            Down::Power => self.disk.crash(k.draw.bits()),
             Down::Process => self.disk.kill(),
         }
         network.server_gone(k);
@@ -199,7 +199,7 @@ impl Server {
         k.after(pause, Event::Start);
     }
 
-    pub(super) fn accept(&mut self, k: &Kernel, link: LinkId) -> bool {
+    pub(crate) fn accept(&mut self, k: &Kernel, link: LinkId) -> bool {
         let Some(running) = &mut self.running else { return false };
         let woken = Arc::new(Flag::default());
         let wake = Arc::clone(&woken) as Arc<dyn Wake>;
@@ -211,7 +211,7 @@ impl Server {
     }
 
     /// Bytes of a client have arrived.
-    pub(super) fn read(&mut self, k: &mut Kernel, network: &mut Network, link: LinkId, bytes: &[u8]) {
+    pub(crate) fn read(&mut self, k: &mut Kernel, network: &mut Network, link: LinkId, bytes: &[u8]) {
         let Some(running) = &mut self.running else { return };
         if let Some(peer) = running.peers.get_mut(&link) {
             peer.input.extend_from_slice(bytes);
@@ -220,13 +220,13 @@ impl Server {
     }
 
     /// A client's end of a connection is gone.
-    pub(super) fn gone(&mut self, k: &mut Kernel, link: LinkId) {
+    pub(crate) fn gone(&mut self, k: &mut Kernel, link: LinkId) {
         if let Some(running) = &mut self.running {
             running.forget(k, link, self.life, self.options.inbox);
         }
     }
 
-    pub(super) fn turn(&mut self, k: &mut Kernel, network: &mut Network, life: u64, turn: &Turn) {
+    pub(crate) fn turn(&mut self, k: &mut Kernel, network: &mut Network, life: u64, turn: &Turn) {
         if life != self.life {
             return;
         }
@@ -339,7 +339,7 @@ impl Running {
             if self.log.roll().is_err() {
                 return false;
             }
-            self.trigger.reset(k.draw.next());
+            self.trigger.reset(k.draw.bits());
             self.put(k, Work::Snapshot, life, options.inbox);
         }
         true

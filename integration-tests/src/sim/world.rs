@@ -38,7 +38,7 @@ const BURST: u64 = 4;
 
 /// Something that happens at a time.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// Bytes arrive at an end of a connection.
     Deliver { link: LinkId, to: End, bytes: Bytes },
     /// An end learns that its connection is gone.

@@ -20,7 +20,7 @@ pub(super) fn create(draft: &Draft<'_>, mut node: NewNode, parents: Option<Creat
     if let Err(error) = node.request(draft) {
         return Pending::failed(error);
     }
-    let mark = mark(rand::random());
+    let mark = mark(draft.client.random_bits());
     node.path = marked(&node.path, &mark);
     let first = node.attempt(draft);
     let create = Protected { owned: draft.owned(), node, mark, parents };

@@ -55,7 +55,8 @@ use crate::sequence::Sequence;
 /// Nobody enters before as many as the barrier asks for stand in it, and nobody has left before all want to. A
 /// `ready` that crashed participants have left behind lets nobody in: it is older than everybody there, and is
 /// removed. (Stock Curator and Kazoo take it for an open round.) Who comes while a round goes on, one too many or
-/// started again, is let in to it, as Curator does. A participant whose session has not expired yet counts, whether
+/// started again, is let in to it, as Curator does; it is waited for by those who begin to leave after that, and
+/// leaves without waiting when the round was closed meanwhile. A participant whose session has not expired yet counts, whether
 /// its process lives or not.
 ///
 /// # Loss
@@ -251,7 +252,7 @@ impl DoubleBarrier {
         until: Option<Instant>,
     ) -> Result<Attempt, Error> {
         let client = &self.context.client;
-        let identity = Uuid::from_random(rand::random());
+        let identity = Uuid::from_random(client.random_bits());
         let name = match self.dialect {
             Dialect::Kazoo => identity.bare(),
             Dialect::Curator | Dialect::Both => identity.to_string(),
@@ -263,7 +264,10 @@ impl DoubleBarrier {
         let create = self.create(&own, session);
         let look = client.exists(ready.as_str()).watch().in_session(session).send();
         let list = client.get_children(self.path()).in_session(session).send();
-        let Some(czxid) = self.created(create.await, &own, session).await? else {
+        let created = create.await;
+        // What was read beside a create that had to be repeated may be older than our node.
+        let in_order = created.is_ok();
+        let Some(czxid) = self.created(created, &own, session).await? else {
             pending.forget();
             return Ok(Attempt::Again);
         };
@@ -274,7 +278,7 @@ impl DoubleBarrier {
         pending.forget();
         let held = Held::new(holding);
         let mut lost = Box::pin(held.lost());
-        let mut seen = Some((look.await, list.await.map(|list| list.names)));
+        let mut seen = if in_order { Some((look.await, list.await.map(|list| list.names))) } else { None };
         loop {
             let (look, names) = match seen.take() {
                 Some(seen) => seen,
@@ -307,7 +311,7 @@ impl DoubleBarrier {
                 Entering::Weigh => {
                     let age = stat.map_or(Zxid(0), |stat| stat.czxid);
                     if goes_on(age, &self.ages(&names).await?) {
-                        return Ok(Attempt::Entered(self.ticket(held, name)));
+                        return Ok(Attempt::Entered(self.ticket(held, name).come_late(age)));
                     }
                     self.clear(&ready).await?;
                 }

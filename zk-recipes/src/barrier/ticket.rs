@@ -23,6 +23,8 @@ pub struct BarrierTicket {
     context: Arc<Context>,
     held: Held,
     name: String,
+    /// The `ready` that was there before our node: others of the round need not know of us.
+    late: Option<Zxid>,
 }
 
 impl Deref for BarrierTicket {
@@ -35,7 +37,13 @@ impl Deref for BarrierTicket {
 
 impl BarrierTicket {
     pub(super) const fn new(context: Arc<Context>, held: Held, name: String) -> Self {
-        Self { context, held, name }
+        Self { context, held, name, late: None }
+    }
+
+    /// Of one who has come to a round that had been opened before, by this `ready`.
+    pub(super) fn come_late(mut self, ready: Zxid) -> Self {
+        self.late = Some(ready);
+        self
     }
 
     /// Waits until all want to leave, and leaves. [`Released::Lost`] tells that we had no part in it any more: our
@@ -72,6 +80,8 @@ struct Departure {
     name: String,
     /// Those of our round: whoever was there when we began to leave.
     round: Option<BTreeSet<String>>,
+    /// As the ticket's.
+    late: Option<Zxid>,
     /// The last change of the barrier's children by then. A node that is younger belongs to the next round, even
     /// if it has the name of one of ours.
     as_of: Zxid,
@@ -79,8 +89,8 @@ struct Departure {
 
 impl Departure {
     fn new(ticket: BarrierTicket) -> Self {
-        let BarrierTicket { context, held, name } = ticket;
-        Self { context, held: Some(held), name, round: None, as_of: Zxid(0) }
+        let BarrierTicket { context, held, name, late } = ticket;
+        Self { context, held: Some(held), name, round: None, late, as_of: Zxid(0) }
     }
 
     fn path(&self) -> &str {
@@ -93,6 +103,11 @@ impl Departure {
                 return Ok(Released::Lost(reason));
             }
             let names = self.list().await?;
+            if self.is_over_for_us().await?
+                && let Some(held) = self.held.take()
+            {
+                return held.release().await;
+            }
             let own = self.name.clone();
             match leaving(&own, &names.of_round) {
                 Leaving::Gone => {
@@ -148,6 +163,16 @@ impl Departure {
             LockState::Lost(reason) => Some(reason),
             _ => None,
         }
+    }
+
+    /// Whether our round was closed without us. Those of it did not wait for one who came late if they had begun to
+    /// leave before; and whoever is there after that enters the next round, and waits for us to do so too.
+    async fn is_over_for_us(&self) -> Result<bool, Error> {
+        let (Some(late), Some(_)) = (self.late, &self.held) else { return Ok(false) };
+        let (client, ready) = (&self.context.client, path::join(self.path(), READY));
+        let look = until_answered(|| client.exists(ready.as_str()).send()).await;
+        let stat = look.map_err(|error| explain(self.path(), error))?;
+        Ok(stat.is_none_or(|stat| stat.czxid != late))
     }
 
     async fn list(&mut self) -> Result<Listing, Error> {

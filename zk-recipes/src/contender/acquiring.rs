@@ -173,7 +173,7 @@ impl Core {
     ) {
         match made {
             Ok(Made { paths, czxid }) => {
-                self.own = Some(Own { paths, token: czxid, version: 0, taken_over: false });
+                self.own = Some(Own { paths, token: czxid, version: 0, taken_over: false, in_front: false });
                 match (names, list) {
                     (Some(names), _) => self.decide(now, &names, out),
                     (None, Some(list)) => self.stage = Stage::Listing(list),
@@ -220,17 +220,20 @@ impl Core {
         };
         match seen {
             Ok(Seen { owner, version, .. }) if self.options.durable.is_some() && owner == SessionId::NONE => {
-                if let Some(path) = paths.first().cloned() {
-                    let claim = self.send(Request::Claim { path, version }, out);
-                    self.stage = Stage::Claiming { claim, paths, names };
-                }
+                self.claim(paths, version, names, out);
             }
             Ok(Seen { czxid, owner, version, .. }) if owner == self.owner() => {
-                self.own = Some(Own { paths, token: czxid, version, taken_over: false });
+                self.own = Some(Own { paths, token: czxid, version, taken_over: false, in_front: false });
                 self.decide(now, &names, out);
             }
             _ => self.enter(out),
         }
+    }
+
+    fn claim(&mut self, paths: Vec<String>, version: i32, names: Vec<String>, out: &mut Vec<Output>) {
+        let Some(path) = paths.first().cloned() else { return };
+        let claim = self.send(Request::Claim { path, version }, out);
+        self.stage = Stage::Claiming { claim, paths, names };
     }
 
     /// Ours from here on: whoever held it before finds its version changed.
@@ -240,7 +243,8 @@ impl Core {
         };
         match claimed {
             Ok(Claimed { version, mzxid }) => {
-                self.own = Some(Own { paths, token: mzxid, version, taken_over: !self.has_created });
+                let taken_over = !self.has_created;
+                self.own = Some(Own { paths, token: mzxid, version, taken_over, in_front: true });
                 self.decide(now, &names, out);
             }
             Err(_) => self.find(out),
@@ -258,12 +262,18 @@ impl Core {
         }
         match survey.standing {
             Standing::Absent => self.absent(out),
-            Standing::Admitted => self.admitted(now, own, out),
+            Standing::Admitted if self.options.durable.is_none() || own.in_front => {
+                self.admitted(now, own, out);
+            }
+            Standing::Admitted => self.claim(own.paths, own.version, names.to_vec(), out),
             Standing::Behind(_) if self.options.patience == Patience::None => {
                 self.leave(out);
                 self.fail(Failure::Busy, out);
             }
             Standing::Behind(name) => {
+                if let Some(own) = &mut self.own {
+                    own.in_front = false;
+                }
                 let path = path::join(&self.options.parent, name);
                 self.stand_behind(path, out);
             }
@@ -386,6 +396,14 @@ impl Core {
         }
     }
 
+    /// Nodes of ours, to be given up.
+    pub(super) fn named(&self, own: Own) -> Leftover {
+        match self.options.durable {
+            Some(_) => Leftover::Claimed { paths: own.paths, version: own.version },
+            None => Leftover::Named { paths: own.paths, session: self.pinned() },
+        }
+    }
+
     /// Hands over whatever of ours is, or may be, at the server.
     fn leave(&mut self, out: &mut Vec<Output>) {
         self.forget_predecessor(out);
@@ -393,7 +411,7 @@ impl Core {
         // What an earlier life left is given up by a release only: giving up waiting must not let others in.
         if let Some(own) = self.own.take() {
             if !own.taken_over {
-                out.push(Output::Leave(Leftover::Named { paths: own.paths, session }));
+                out.push(Output::Leave(self.named(own)));
             }
             return;
         }

@@ -49,6 +49,9 @@ pub(super) struct Own {
     pub(super) version: i32,
     /// Whether they are from an earlier life of their owner: who gives up waiting leaves those where they are.
     pub(super) taken_over: bool,
+    /// Whether the token was made while nobody was in front of us. The token of a durable place that had to wait is
+    /// made anew: an earlier owner may have come back meanwhile, and made a greater one.
+    pub(super) in_front: bool,
 }
 
 /// A watch on one of our own nodes, under way or left.
@@ -159,7 +162,13 @@ impl Core {
         let (id, connected, prefixes) = (grant.session, true, Vec::new());
         core.session = Session { id, timeout, until, connected, prefixes };
         let (paths, token) = (grant.paths.clone(), grant.token);
-        core.own = Some(Own { paths, token, version: grant.version.unwrap_or(0), taken_over: false });
+        core.own = Some(Own {
+            paths,
+            token,
+            version: grant.version.unwrap_or(0),
+            taken_over: false,
+            in_front: true,
+        });
         let hold = Hold::new(core.options.hold_policy(), timeout, until);
         core.stage = Stage::Holding { hold, watches: Vec::new(), again: None };
         let mut out = Vec::new();

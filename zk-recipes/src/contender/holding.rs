@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::core::{Core, OwnWatch, Session, Stage, Step};
 use super::hold::Hold;
-use super::messages::{Answer, Input, Leftover, Output, Refusal, Request, RequestId, Seen};
+use super::messages::{Answer, Input, Output, Refusal, Request, RequestId, Seen};
 use crate::limits::RETRY_PAUSE;
 use crate::loss::LossReason;
 
@@ -152,7 +152,7 @@ impl Core {
     fn let_go(&mut self, out: &mut Vec<Output>) {
         self.forget_own_watches(out);
         if let Some(own) = self.own.take() {
-            out.push(Output::Leave(Leftover::Named { paths: own.paths, session: self.pinned() }));
+            out.push(Output::Leave(self.named(own)));
         }
     }
 

@@ -134,20 +134,29 @@ impl Holding {
     }
 
     /// Gives several of one client up; their nodes are deleted together, by one request for each session that owns
-    /// some. Those that were lost before have nothing to delete.
-    pub(crate) fn give_up_together(holdings: Vec<Self>) -> Vec<Deleting> {
-        let mut together: BTreeMap<Option<SessionId>, (Arc<Shared>, Vec<String>)> = BTreeMap::new();
+    /// some; durable ones each by itself. Those that were lost before have nothing to delete. They are to be dropped
+    /// after it, not before: what the deletion fires need not be taken off the server.
+    pub(crate) fn give_up_together(holdings: &[Self]) -> Vec<Deleting> {
+        let mut together: BTreeMap<SessionId, (Arc<Shared>, Vec<String>)> = BTreeMap::new();
+        let mut alone = Vec::new();
         for holding in holdings {
+            holding.keeper.abort();
             for output in holding.shared.handle(Input::Cancel) {
-                if let Output::Leave(Leftover::Named { paths, session }) = output {
-                    let shared = Arc::clone(&holding.shared);
-                    together.entry(session).or_insert_with(|| (shared, Vec::new())).1.extend(paths);
+                let shared = Arc::clone(&holding.shared);
+                match output {
+                    Output::Leave(Leftover::Named { paths, session: Some(session) }) => {
+                        together.entry(session).or_insert_with(|| (shared, Vec::new())).1.extend(paths);
+                    }
+                    Output::Leave(leftover) => alone.push((shared, leftover)),
+                    _ => {}
                 }
             }
         }
-        let deleting =
-            |(session, (shared, paths))| Deleting::start(&shared, Leftover::Named { paths, session });
-        together.into_iter().map(deleting).collect()
+        // Everybody who looks sees that it is over; then the deletion is sent.
+        holdings.iter().for_each(|holding| holding.shared.released());
+        let named = |(session, (shared, paths))| (shared, Leftover::Named { paths, session: Some(session) });
+        let all = together.into_iter().map(named).chain(alone);
+        all.map(|(shared, leftover)| Deleting::start(&shared, leftover)).collect()
     }
 
     /// Whether it goes on without its guard.
@@ -325,14 +334,15 @@ impl Keeper {
                 if info.id != self.session && self.shared.grant.version.is_some() =>
             {
                 self.session = info.id;
-                let identity = Uuid::from_random(rand::random());
+                let identity = Uuid::from_random(self.shared.context.client.random_bits());
                 self.input(Input::Session { id: info.id, timeout: info.timeout, identity });
             }
             SessionState::Connected(info) if info.id == self.session => {
                 self.shared.hear();
                 if matches!(*self.shared.state.borrow(), LockState::Suspect { .. }) {
                     let jitter = RECONNECT_JITTER_MAX.min(info.timeout / 10);
-                    self.verify_at = Some(Instant::now() + random_up_to(jitter));
+                    let bits = self.shared.context.client.random_bits();
+                    self.verify_at = Some(Instant::now() + up_to(jitter, bits));
                 } else {
                     self.input(Input::Connected);
                 }
@@ -366,8 +376,9 @@ async fn at(deadline: Option<Instant>) {
     }
 }
 
-fn random_up_to(limit: Duration) -> Duration {
-    limit.mul_f64(rand::random::<f64>())
+/// A time up to `limit`, by random bits.
+fn up_to(limit: Duration, bits: u128) -> Duration {
+    Duration::from_micros(u64::try_from(bits % (limit.as_micros() + 1)).unwrap_or(0))
 }
 
 /// The deletion of a node that was given up. Dropped before its end, the reaper sees it through.
@@ -378,13 +389,8 @@ pub(crate) struct Deleting {
 
 impl Deleting {
     fn start(shared: &Arc<Shared>, leftover: Leftover) -> Self {
-        let under_way = match &leftover {
-            Leftover::Named { paths, session } => {
-                let deletion = Deletion::send(&shared.context.client, paths, *session);
-                Some((leftover, deletion))
-            }
-            Leftover::Unnamed { .. } | Leftover::Marked { .. } => None,
-        };
+        let deletion = Deletion::of(&shared.context.client, &leftover);
+        let under_way = deletion.map(|deletion| (leftover, deletion));
         Self { shared: Arc::clone(shared), under_way }
     }
 

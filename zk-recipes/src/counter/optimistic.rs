@@ -104,7 +104,7 @@ impl Optimistic {
             match outcome {
                 Try::Written => return Ok((true, tries)),
                 Try::Unwanted => return Ok((false, tries)),
-                Try::Conflict => tokio::time::sleep(pause(nth)).await,
+                Try::Conflict => tokio::time::sleep(pause(nth, self.client.random_bits())).await,
             }
         }
         let conflict = |tries: Tries| Error::Conflict {
@@ -118,7 +118,9 @@ impl Optimistic {
         for nth in 0..self.tries.max(1) {
             tries.promoted += 1;
             match self.once(&mut decide).await {
-                Ok(Try::Conflict) if guard.is_held() => tokio::time::sleep(pause(nth)).await,
+                Ok(Try::Conflict) if guard.is_held() => {
+                    tokio::time::sleep(pause(nth, self.client.random_bits())).await;
+                }
                 Ok(Try::Conflict) => break,
                 Ok(done) => {
                     outcome = Ok(matches!(done, Try::Written));
@@ -147,25 +149,23 @@ impl Optimistic {
         let found = self.read().await?;
         let Some(data) = decide(found.as_ref().map(|node| &node.data[..]))? else { return Ok(Try::Unwanted) };
         let version = found.map(|node| node.stat.version);
-        let marker =
-            self.exact.then(|| path::join(&self.path, &format!("op-{}", Uuid::from_random(rand::random()))));
+        let marker = self
+            .exact
+            .then(|| path::join(&self.path, &format!("op-{}", Uuid::from_random(self.client.random_bits()))));
+        let mut mark = Mark { of: self, marker, there: false };
         loop {
-            let error = match self.write(&data, version, marker.as_deref()).await {
-                Ok(()) => {
-                    self.forget(marker);
-                    return Ok(Try::Written);
-                }
+            mark.there = true;
+            let error = match self.write(&data, version, mark.marker.as_deref()).await {
+                Ok(()) => return Ok(Try::Written),
                 Err(error) => error,
             };
             if error.outcome_unknown() {
-                match self.fate(version, marker.as_deref(), error).await? {
-                    Fate::Done => {
-                        self.forget(marker);
-                        return Ok(Try::Written);
-                    }
+                match self.fate(version, mark.marker.as_deref(), error).await? {
+                    Fate::Done => return Ok(Try::Written),
                     Fate::NotDone => continue,
                 }
             }
+            mark.there = false;
             match error.code() {
                 Some(ErrorCode::BadVersion | ErrorCode::NodeExists) => return Ok(Try::Conflict),
                 Some(ErrorCode::NoNode) if version.is_some() => return Ok(Try::Conflict),
@@ -260,10 +260,25 @@ impl Optimistic {
     }
 }
 
+/// A marker on its way: wherever its change ends or is dropped, it is deleted if it may be there.
+struct Mark<'a> {
+    of: &'a Optimistic,
+    marker: Option<String>,
+    there: bool,
+}
+
+impl Drop for Mark<'_> {
+    fn drop(&mut self) {
+        if self.there {
+            self.of.forget(self.marker.take());
+        }
+    }
+}
+
 /// Somebody was faster, and all who were not try again: not at one moment.
-fn pause(nth: u32) -> Duration {
+fn pause(nth: u32, bits: u128) -> Duration {
     let longest = OPTIMISTIC_PAUSE * 2u32.pow(nth.min(OPTIMISTIC_PAUSE_DOUBLINGS_MAX));
-    longest.mul_f64(rand::random::<f64>())
+    Duration::from_micros(u64::try_from(bits % (longest.as_micros() + 1)).unwrap_or(0))
 }
 
 /// The value of a change that was asked for, with what it took.

@@ -428,6 +428,7 @@ impl Peer {
     fn leave(&mut self, now: Duration, leftover: Leftover) {
         let (session, frame) = match leftover {
             Leftover::Named { paths, session } => (session, Frame::Delete(paths)),
+            Leftover::Claimed { paths, .. } => (None, Frame::Delete(paths)),
             Leftover::Unnamed { prefixes, session } => (session, Frame::FindAndDelete(prefixes)),
             // Nobody here shares a name.
             Leftover::Marked { .. } => return,

@@ -33,7 +33,7 @@ impl Bundle {
     /// Gives all of them up; the deletion is sent now.
     pub(super) fn give_up(mut self) -> Vec<Deleting> {
         let held = std::mem::take(&mut self.0);
-        Holding::give_up_together(held.into_iter().rev().map(Held::into_holding).collect())
+        Holding::give_up_together(&held.into_iter().rev().map(Held::into_holding).collect::<Vec<_>>())
     }
 }
 
@@ -43,6 +43,6 @@ impl Drop for Bundle {
         let (kept, ended): (Vec<_>, Vec<_>) = held.partition(Holding::outlives_its_guard);
         drop(kept);
         // What is under way is seen through in the background.
-        drop(Holding::give_up_together(ended));
+        drop(Holding::give_up_together(&ended));
     }
 }

@@ -159,6 +159,7 @@ impl MultiGuard {
             let LockState::Lost(reason) = state else { return Ok(Released::Lost(LossReason::Released)) };
             return Ok(Released::Lost(reason));
         };
+        self.shared.released();
         let mut outcome = Ok(Released::Deleted);
         // All are under way; what is not waited for is seen through in the background.
         for deleting in bundle.give_up() {
@@ -177,14 +178,9 @@ impl MultiGuard {
 impl Drop for MultiGuard {
     fn drop(&mut self) {
         self.watcher.abort();
-        drop(self.shared.lock().take());
-        self.shared.state.send_if_modified(|state| {
-            let held = state.is_held();
-            if held {
-                *state = LockState::Lost(LossReason::Released);
-            }
-            held
-        });
+        let bundle = self.shared.lock().take();
+        self.shared.released();
+        drop(bundle);
     }
 }
 
@@ -205,6 +201,17 @@ impl Shared {
             drop(held.take());
         }
         all
+    }
+
+    /// Everybody who looks sees that it is over, before anybody else can get in.
+    fn released(&self) {
+        self.state.send_if_modified(|state| {
+            let held = state.is_held();
+            if held {
+                *state = LockState::Lost(LossReason::Released);
+            }
+            held
+        });
     }
 
     fn first(&self) -> &str {

@@ -30,9 +30,12 @@ impl Putter {
     pub(super) async fn put(&self, items: &[Item]) -> Result<Vec<String>, Error> {
         self.make_room().await?;
         let queue = &self.shared.place.items;
-        let marker = self
-            .exact
-            .then(|| path::join(&format!("{queue}-puts"), &Uuid::from_random(rand::random()).to_string()));
+        let marker = self.exact.then(|| {
+            path::join(
+                &format!("{queue}-puts"),
+                &Uuid::from_random(self.shared.place.client.random_bits()).to_string(),
+            )
+        });
         loop {
             let error = match self.once(items, marker.as_deref()).await {
                 Ok(names) => {

@@ -145,7 +145,7 @@ impl ShardedQueue {
     }
 
     fn begin(&self) -> WorkQueue {
-        let name = format!("queue-{}", Uuid::from_random(rand::random()));
+        let name = format!("queue-{}", Uuid::from_random(self.client.random_bits()));
         let queue = WorkQueue::new(&self.client, path::join(&self.path, &name));
         let mut known = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(name, queue.clone());

@@ -290,7 +290,7 @@ impl Taker {
         let Place { client, items, claims, .. } = &shared.place;
         let (item, claim) = (path::join(items, name), path::join(claims.as_deref().unwrap_or(items), name));
         let session = session_of(client, items).await?;
-        let mark = Uuid::from_random(rand::random()).bare();
+        let mark = Uuid::from_random(client.random_bits()).bare();
         let ours = Claim { path: claim.clone(), session, mark: mark.clone(), czxid: Zxid(0) };
         let mut pending = PendingClaim { shared, runtime: &runtime, claim: Some(ours) };
         let create = || {

@@ -38,7 +38,7 @@ pub(super) async fn step_down(writer: Held, context: Arc<Context>) -> Result<Hel
     let lost = |reason| writer.lost_to(reason);
     let failed = |source| Error::Client { path: writer.node().to_owned(), source };
     let Grant { token, sequence, session, .. } = *writer.grant();
-    let paths = rules::read_nodes(writer.nodes(), Uuid::from_random(rand::random()))
+    let paths = rules::read_nodes(writer.nodes(), Uuid::from_random(context.client.random_bits()))
         .ok_or_else(|| lost(LossReason::NodeDeleted))?;
     let mut grant = Grant { paths, token, sequence, session, version: None };
     let mut made = Made { context: &context, runtime, grant: Some(grant.clone()), sent: false };

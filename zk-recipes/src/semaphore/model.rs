@@ -184,6 +184,7 @@ impl World {
                 Output::Leave(leftover) => {
                     let (session, wire) = match leftover {
                         Leftover::Named { paths, session } => (session, Wire::Delete(paths)),
+                        Leftover::Claimed { paths, .. } => (None, Wire::Delete(paths)),
                         Leftover::Unnamed { prefixes, session } => (session, Wire::FindAndDelete(prefixes)),
                         // Nobody here shares a name.
                         Leftover::Marked { .. } => continue,

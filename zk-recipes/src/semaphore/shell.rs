@@ -162,7 +162,11 @@ impl Acquirer {
         }
         let info = live?;
         self.session = info.id;
-        let begun = Input::Session { id: info.id, timeout: info.timeout, identity: rand::random() };
+        let begun = Input::Session {
+            id: info.id,
+            timeout: info.timeout,
+            identity: self.setup.context.client.random_bits(),
+        };
         self.input(begun).or_else(|| if state.is_connected() { None } else { self.input(Input::Suspended) })
     }
 
@@ -212,7 +216,7 @@ impl Acquirer {
                 let of_leases = parent.is_some_and(|(parent, _)| parent == leases);
                 self.flights.take_creation(of_leases).map_or(UnderWay::Nothing, UnderWay::Create)
             }
-            Leftover::Named { .. } | Leftover::Marked { .. } => UnderWay::Nothing,
+            _ => UnderWay::Nothing,
         };
         self.setup.context.reaper.adopt(&self.runtime, leftover, under_way);
     }

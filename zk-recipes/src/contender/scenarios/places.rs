@@ -146,9 +146,14 @@ impl Bench {
     fn held_for_good() -> Self {
         let mut bench = Self::first_life(5);
         bench.listed(&[&own(1, 5)]);
-        bench.looked(SessionId::NONE, 0);
+        bench.claimed(1, 0x600);
+        bench.looked(SessionId::NONE, 1);
         assert_eq!(bench.core.hold(), Some(HoldState::Held));
         bench
+    }
+
+    fn claimed(&mut self, version: i32, mzxid: i64) -> Vec<Output> {
+        self.answer("claim", Answer::Claimed(Ok(Claimed { version, mzxid: Zxid(mzxid) })))
     }
 }
 
@@ -162,18 +167,18 @@ fn a_durable_place_is_named_after_its_owner_and_not_lost_by_clock_or_session() {
     bench.input(Input::SessionOver(LossReason::SessionExpired));
     bench.session(S2, 7);
     assert_eq!(bench.asked(), ["own"]);
-    bench.looked(SessionId::NONE, 0);
+    bench.looked(SessionId::NONE, 1);
     assert_eq!(bench.core.hold(), Some(HoldState::Held));
-    let left = Leftover::Named { paths: vec![own(1, 5)], session: None };
+    let left = Leftover::Claimed { paths: vec![own(1, 5)], version: 1 };
     assert_eq!(bench.input(Input::Cancel).last(), Some(&Output::Leave(left)), "in whatever session");
 }
 
 #[test]
 fn who_was_taken_over_has_lost_and_deletes_nothing() {
     let mut bench = Bench::held_for_good();
-    let watch = RequestId(4);
+    let watch = RequestId(5);
     bench.input(Input::Fired(watch));
-    let out = bench.looked(SessionId::NONE, 1);
+    let out = bench.looked(SessionId::NONE, 2);
     assert_eq!(bench.lost(), Some(LossReason::TakenOver));
     assert!(!out.iter().any(|output| matches!(output, Output::Leave(_))), "{out:?}");
 }
@@ -197,6 +202,35 @@ fn another_life_takes_over_by_a_write_and_a_greater_token() {
         bench.looked(SessionId::NONE, 3);
         bench.answer("claim", Answer::Claimed(Err(refusal)));
         assert_eq!(bench.asked(), ["sync", "list"]);
+    }
+}
+
+#[test]
+fn whoever_waited_makes_its_token_when_nobody_is_in_front() {
+    let before = "/locks/_c_a-lock-0000000003";
+    for taken_over in [false, true] {
+        let mut bench = Bench::new(durable());
+        bench.session(S1, 9);
+        if taken_over {
+            bench.found(&[before, &own(1, 5)]);
+            bench.looked(SessionId::NONE, 0);
+            bench.claimed(1, 0x600);
+        } else {
+            bench.found(&[before]);
+            bench.created(Ok(5));
+            bench.listed(&[before, &own(1, 5)]);
+        }
+        // Whoever is in front comes back in another life, takes its place over as 0x650, and releases.
+        let (watch, _) = bench.watched();
+        bench.seen("watch", Ok(SessionId::NONE));
+        bench.input(Input::Fired(watch));
+        let out = bench.listed(&[&own(1, 5)]);
+        assert_eq!(grant_of(&out), None);
+        let version = i32::from(taken_over);
+        assert_eq!(bench.sent[0].1, Request::Claim { path: own(1, 5), version });
+        let out = bench.claimed(version + 1, 0x700);
+        let grant = grant_of(&out).unwrap();
+        assert_eq!((grant.token, grant.version), (Zxid(0x700), Some(version + 1)));
     }
 }
 
