@@ -106,14 +106,15 @@ async fn tell() -> Result<(), Failure> {
     narrator.say(format_args!("gus is told: the permit is lost, {reason}"));
     match gus.transaction() {
         Err(refused) => {
-            narrator.say(format_args!("and what gus still writes under it is refused: {refused}"))
+            narrator.say(format_args!("and what gus still writes under it is refused: {refused}"));
         }
         Ok(_) => return Err("a lost permit gave out a transaction".into()),
     }
     let ivys = tokio::time::timeout(PATIENCE, waiting).await???;
     narrator.say(format_args!("ivy has the GPU, token {}", ivys.fencing_token()));
     show(&view, narrator).await?;
-    let holders: Vec<String> = view.holders().await?.iter().map(|holder| holder.identifier()).collect();
+    let holders: Vec<String> =
+        view.holders().await?.iter().map(zk_recipes::Participant::identifier).collect();
     if holders != ["fay", "hal", "ivy"] {
         return Err(format!("the wrong ones hold: {holders:?}").into());
     }

@@ -63,7 +63,16 @@ pub(crate) async fn list(client: &Client, parent: &str, rule: &Rule) -> Result<V
     };
     let mut line: Vec<Contender<'_>> =
         names.iter().filter_map(|name| Contender::parse(name, &rule.counts)).collect();
-    line.sort_by(Contender::order);
+    // By distance from the oldest: an order also where hand-made names lie so far apart that theirs is none.
+    let oldest = line.iter().copied().reduce(
+        |oldest, other| {
+            if other.order(&oldest).is_lt() { other } else { oldest }
+        },
+    );
+    if let Some(oldest) = oldest {
+        let distance = |c: &Contender<'_>| c.sequence.0.wrapping_sub(oldest.sequence.0).cast_unsigned();
+        line.sort_by_key(|contender| (distance(contender), contender.within_number()));
+    }
     // What was created together is one participant's.
     let mut places: BTreeMap<(Zxid, SessionId), usize> = BTreeMap::new();
     let mut all: Vec<Participant> = Vec::with_capacity(line.len());

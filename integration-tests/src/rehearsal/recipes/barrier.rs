@@ -110,7 +110,7 @@ async fn operate(actor: &mut Actor<Step>, barrier: &Barrier, last: bool) -> Resu
         barrier.set().await?;
         actor.note(Step::Set);
     } else {
-        drop(actor.perhaps(PATIENCE, barrier.set()).await.transpose()?);
+        actor.perhaps(PATIENCE, barrier.set()).await.transpose()?;
     }
     actor.rest(PAUSE).await;
     if last || actor.draw.chance(3, 4) {

@@ -93,7 +93,7 @@ impl Recipe for CounterRecipe {
                     }
                     // Nothing of ours is under way any more.
                     Some(Err(Error::Conflict { .. } | Error::Timeout { .. })) => {
-                        actor.note(Step::Refused(step))
+                        actor.note(Step::Refused(step));
                     }
                     Some(Err(Error::Indeterminate { .. })) | None => actor.note(Step::Unknown(step)),
                     Some(Err(why)) => return Err(format!("increment: {why}")),

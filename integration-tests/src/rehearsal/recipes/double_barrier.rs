@@ -181,8 +181,8 @@ fn nobody_enters_early(history: &History<Step>, rounds: &[Round]) -> Result<(), 
     for entry in &history.entries {
         let Step::Entered(node, czxid) = &entry.event else { continue };
         let there = |path: &String| {
-            let changes = history.changes.iter().filter(|c| c.path == *path && c.zxid < *czxid);
-            changes.last().is_some_and(|change| change.made)
+            let mut changes = history.changes.iter().filter(|c| c.path == *path && c.zxid < *czxid);
+            changes.next_back().is_some_and(|change| change.made)
         };
         let open =
             |round: &&Round| round.at <= entry.at && (round.zxid > *czxid || round.members.iter().any(there));
@@ -219,8 +219,8 @@ fn nobody_leaves_early(history: &History<Step>, rounds: &[Round]) -> Result<(), 
             Step::Left(node) => {
                 let since = leaves.get(node.as_str()).copied().unwrap_or_default();
                 let there = |other: &str| {
-                    let changes = history.changes.iter().filter(|c| c.path == other && c.at < entry.at);
-                    changes.last().is_some_and(|change| change.made)
+                    let mut changes = history.changes.iter().filter(|c| c.path == other && c.at < entry.at);
+                    changes.next_back().is_some_and(|change| change.made)
                 };
                 let waits = |(other, entered): &(&&str, &Duration)| {
                     **entered < since && in_time.contains(**other) && there(other)
