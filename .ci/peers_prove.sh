@@ -15,7 +15,7 @@ cleanup() {
 trap cleanup EXIT
 
 prove() { # VERSION ZOOKEEPER_CP CURATOR_CP
-  local version=$1 zookeeper=$2 curator=$3 port
+  local version=$1 zookeeper=$2 curator=$3 port opened acquired
   local quiet=(-Dlog4j2.configurationFile="$peers/log4j2.properties" -Dorg.slf4j.simpleLogger.defaultLogLevel=error)
   port=$("$ZK_PEER_PYTHON" -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
   "$peers/java_server.sh" "$version" "$work/$version" "$port" >"$work/$version.out" 2>&1 &
@@ -24,8 +24,13 @@ prove() { # VERSION ZOOKEEPER_CP CURATOR_CP
   timeout 60 "$ZK_PEER_JAVA" "${quiet[@]}" -cp "$zookeeper" org.apache.zookeeper.ZooKeeperMain -waitforconnection \
     -server "127.0.0.1:$port" ls / 2>&1 | grep -q '^\[zookeeper\]'
   echo "ok $version: server, zkCli"
-  timeout 60 "$ZK_PEER_JAVA" "${quiet[@]}" -cp "$curator" "$peers/ContendLock.java" --hold "127.0.0.1:$port" /prove/curator \
-    </dev/null | grep -qx HELD
+  # It ends with its input, so that stays open until it has answered.
+  coproc peer { timeout 60 "$ZK_PEER_JAVA" "${quiet[@]}" -cp "$curator" "$peers/RecipePeer.java" 2>/dev/null; }
+  printf '1 prover open 127.0.0.1:%s 10000\n2 prover acquire mutex /prove/curator 10000\n' "$port" >&"${peer[1]}"
+  read -r opened <&"${peer[0]}"
+  read -r acquired <&"${peer[0]}"
+  case "$opened, $acquired" in "1 ok "*", 2 ok /prove/curator/"*) ;; *) echo "$opened, $acquired"; false ;; esac
+  kill "$peer_PID"
   echo "ok $version: Curator's InterProcessMutex"
   timeout 60 "$ZK_PEER_PYTHON" - "127.0.0.1:$port" <<'PY'
 import sys

@@ -11,6 +11,7 @@
 //! | [`kdc`] | a Kerberos realm of a test's own |
 //! | [`proxy`] | the fault proxy: delays, swallows, cuts, corrupts or holds chosen frames |
 //! | [`critical_section`] | the overlap detector that holders of a lock write to |
+//! | [`recipe_peers`] | Curator, Kazoo and our own recipes as processes that take part, are killed and stopped |
 //! | [`process`] | what the kernel says of a process: memory, CPU time |
 
 pub mod certificates;
@@ -20,6 +21,7 @@ pub mod our_server;
 pub mod peers;
 pub mod process;
 pub mod proxy;
+pub mod recipe_peers;
 pub mod rehearsal;
 pub mod scenarios;
 pub mod session_killer;

@@ -6,9 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use integration_tests::critical_section::{CriticalSection, check};
+use integration_tests::critical_section::{CriticalSection, check, log_in};
 use integration_tests::our_server::OurServer;
-use integration_tests::peers::{JavaServer, Peers, or_skip};
+use integration_tests::peers::{JavaServer, JavaVersion, Peers, or_skip};
+use integration_tests::recipe_peers::RecipePeer;
 use integration_tests::targets::Failure;
 use zk_client::Client;
 use zk_recipes::Lock;
@@ -30,14 +31,13 @@ async fn rust_contender(hosts: String, log: PathBuf, who: String) -> Result<(), 
 }
 
 /// Two Curator processes and two Rust clients share the lock at `hosts`.
-async fn share(peers: &Peers, class_path: &str, hosts: &str, dir: &Path) -> Result<(), Failure> {
-    let log = dir.join("critical-section.log");
-    let turns = TURNS.to_string();
+async fn share(peers: &Peers, version: JavaVersion, hosts: &str, dir: &Path) -> Result<(), Failure> {
+    let log = log_in(dir);
     let mut curators = Vec::new();
     for who in ["curator-1", "curator-2"] {
-        let arguments = [hosts, PATH, &turns, log.to_str().unwrap(), who];
-        let mut command = peers.java_command("ContendLock", class_path, &arguments)?;
-        curators.push(command.spawn()?);
+        let process = RecipePeer::curator(peers, version)?;
+        let curator = process.actor(who, hosts, Duration::from_secs(10)).await?;
+        curators.push((process, curator.ask(&format!("contend mutex {PATH} {TURNS} {}", log.display()))));
     }
     let mut ours = tokio::task::JoinSet::new();
     for who in ["rust-1", "rust-2"] {
@@ -46,9 +46,8 @@ async fn share(peers: &Peers, class_path: &str, hosts: &str, dir: &Path) -> Resu
     while let Some(done) = ours.join_next().await {
         done??;
     }
-    for mut curator in curators {
-        let status = tokio::task::spawn_blocking(move || curator.wait()).await??;
-        assert!(status.success(), "a Curator process ended with {status}");
+    for (_process, done) in curators {
+        done.await?;
     }
     let seen = check(&log)?;
     assert_eq!(seen.passages, 4 * TURNS);
@@ -63,7 +62,7 @@ async fn on_our_server() -> Result<(), Failure> {
     for version in peers.versions() {
         let dir = tempfile::tempdir()?;
         let server = OurServer::start(dir.path(), "")?;
-        share(&peers, peers.curator_class_path(version)?, &server.hosts(), dir.path()).await?;
+        share(&peers, version, &server.hosts(), dir.path()).await?;
     }
     Ok(())
 }
@@ -74,7 +73,7 @@ async fn on_apache_zookeeper() -> Result<(), Failure> {
     for version in peers.versions() {
         let dir = tempfile::tempdir()?;
         let server = JavaServer::start(&peers, version, dir.path(), None)?;
-        share(&peers, peers.curator_class_path(version)?, &server.hosts(), dir.path()).await?;
+        share(&peers, version, &server.hosts(), dir.path()).await?;
     }
     Ok(())
 }

@@ -1,13 +1,16 @@
 //! The harness for real peers against the real peers: if these fail, no other interop test means anything.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufRead, BufReader};
+use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::time::Duration;
 
+use integration_tests::critical_section::{self, log_in};
 use integration_tests::peers::{
     JavaServer, JavaServerOptions, JavaVersion, Missing, Peers, free_port, or_skip,
 };
+use integration_tests::recipe_peers::RecipePeer;
+use integration_tests::targets::Failure;
 
 #[test]
 fn missing_peers_are_named() {
@@ -108,52 +111,34 @@ fn java_opens_the_golden_directories() -> io::Result<()> {
     Ok(())
 }
 
-/// Curator and Kazoo under Curator's node names never hold the lock together.
-#[test]
-fn contenders_exclude_each_other() -> io::Result<()> {
+/// Curator and Kazoo under Curator's node names never hold the lock together, and a killed holder's lock passes on once
+/// its session has expired.
+#[tokio::test]
+async fn contenders_exclude_each_other() -> Result<(), Failure> {
+    const SESSION: Duration = Duration::from_secs(20);
     let Some(peers) = or_skip(Peers::find())? else { return Ok(()) };
     for version in peers.versions() {
-        let class_path = peers.curator_class_path(version).map_err(io::Error::other)?;
         let data = tempfile::tempdir()?;
         let server = JavaServer::start(&peers, version, data.path(), None)?;
-        let log = data.path().join("contend.txt");
-        let log = log.to_str().ok_or_else(|| io::Error::other("the path is not UTF-8"))?;
-        let hosts = server.hosts();
-        let java = [&hosts, "/lock", "50", log, "java"];
-        let python = ["--curator-names", &hosts, "/lock", "50", log, "python"];
-        let mut contenders = [
-            peers.java_command("ContendLock", class_path, &java)?.spawn()?,
-            peers.python_command("contend_lock.py", &python)?.spawn()?,
-        ];
-        for contender in &mut contenders {
-            assert!(contender.wait()?.success());
-        }
-        assert_eq!(turns(&std::fs::read_to_string(log)?), BTreeMap::from([("java", 50), ("python", 50)]));
-    }
-    Ok(())
-}
+        let path = log_in(data.path());
+        let log = path.display();
+        let (curator, kazoo) = (RecipePeer::curator(&peers, version)?, RecipePeer::kazoo(&peers)?);
+        let java = curator.actor("java", &server.hosts(), SESSION).await?;
+        let python = kazoo.actor("python", &server.hosts(), SESSION).await?;
+        let contending = java.ask(&format!("contend mutex /lock 50 {log}"));
+        python.ask(&format!("contend mutex:curator /lock 50 {log}")).await?;
+        contending.await?;
+        assert_eq!(critical_section::check(&path)?.passages, 100);
 
-/// A killed holder's lock passes on once its session has expired.
-#[test]
-fn killed_holder_is_succeeded() -> io::Result<()> {
-    let Some(peers) = or_skip(Peers::find())? else { return Ok(()) };
-    let class_path = peers.curator_class_path(JavaVersion::V3_8).map_err(io::Error::other)?;
-    let data = tempfile::tempdir()?;
-    let server = JavaServer::start(&peers, JavaVersion::V3_8, data.path(), None)?;
-    let hosts = server.hosts();
-    let mut held = peers
-        .java_command("ContendLock", class_path, &["--hold", &hosts, "/lock"])?
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut line = String::new();
-    BufReader::new(held.stdout.take().unwrap()).read_line(&mut line)?;
-    assert_eq!(line, "HELD\n");
-    held.kill()?;
-    held.wait()?;
-    // Its own stdin is empty, so it releases as soon as it holds.
-    let args = ["--curator-names", "--hold", &hosts, "/lock"];
-    assert_eq!(peers.python("contend_lock.py", &args)?.success()?, "HELD\n");
+        // Of those who are to lose it, the session is short.
+        let doomed = curator.actor("doomed", &server.hosts(), SESSION / 10).await?;
+        doomed.ask(&format!("hold mutex /lock {log}")).await?;
+        let next = python.ask(&format!("hold mutex:curator /lock {log}"));
+        curator.kill(&path)?;
+        next.await?;
+        python.ask(&format!("leave mutex:curator /lock {log}")).await?;
+        assert_eq!(critical_section::check(&path)?.overtaken, 1);
+    }
     Ok(())
 }
 
@@ -190,18 +175,4 @@ fn spawn_ensemble(peers: &Peers, version: JavaVersion, data: &Path) -> io::Resul
         JavaServer::spawn(peers, options)
     };
     (1..=3).map(member).collect()
-}
-
-/// Counts the turns of each contender; fails if one enters before the other has left.
-fn turns(log: &str) -> BTreeMap<&str, usize> {
-    let mut turns = BTreeMap::new();
-    let mut lines = log.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    while let Some(enter) = lines.next() {
-        let exit = lines.next().unwrap_or_default();
-        assert_eq!((enter[0], exit.first().copied()), ("ENTER", Some("EXIT")), "{log}");
-        // The same contender with the same node.
-        assert_eq!(enter[1..3], exit[1..3], "{log}");
-        *turns.entry(enter[1]).or_default() += 1;
-    }
-    turns
 }
