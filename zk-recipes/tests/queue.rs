@@ -384,3 +384,24 @@ async fn a_long_queue_becomes_several() {
     assert_eq!(seen, (0..12).collect::<Vec<u32>>());
     assert!(taker.is_empty().await.unwrap());
 }
+
+/// Away and back, and nobody looked meanwhile: under the standard policy that is a loss all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_disconnect_loses_a_delivery_under_the_standard_policy() {
+    let server = server().await;
+    let zk = client(&server).await;
+    let standard = WorkQueue::builder(&zk, PATH).loss_policy(zk_recipes::LossPolicy::Standard);
+    let (standard, session) = (WorkQueue::with(standard), WorkQueue::new(&zk, PATH));
+    standard.put_many(["a", "b"]).await.unwrap();
+    let (strict, lenient) = (standard.take().await.unwrap(), session.take().await.unwrap());
+    let lost = strict.lost();
+    assert!(strict.is_held() && lenient.is_held());
+    let mut states = zk.session_state();
+    states.borrow_and_update();
+    server.drop_connections();
+    soon(states.wait_for(|state| !state.is_connected())).await.unwrap();
+    soon(states.wait_for(zk_client::SessionState::is_connected)).await.unwrap();
+    assert!(!strict.is_held() && lenient.is_held());
+    assert_eq!(soon(lost).await, zk_recipes::LossReason::Disconnected);
+    lenient.ack().await.unwrap();
+}

@@ -77,8 +77,6 @@ impl Leftovers {
                 let prefix = prefixes.into_iter().next().unwrap_or_default();
                 Job { session, prefix, name: None, step }
             }
-            // Of queues alone, which have no place in this simulation.
-            Leftover::Marked { .. } => return,
         };
         self.jobs.push(job);
         self.look(k, client);

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use std::future::Future;
 use std::sync::Arc;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use zk_client::{Client, Error as ClientError, ErrorKind, SessionState, TransactionResult};
 use zk_proto::{Acl, CreateMode, ErrorCode, SessionId, Zxid, path};
@@ -27,6 +28,8 @@ pub(super) struct Claim {
     /// Its data, nobody else's.
     pub(super) mark: String,
     pub(super) czxid: Zxid,
+    /// The session's state, marked before the claim was made: a change since may have been a disconnect.
+    pub(super) since: watch::Receiver<SessionState>,
 }
 
 /// An item that was taken. It is given back when dropped, unless it was acknowledged; of a queue without claims it
@@ -88,9 +91,7 @@ impl Delivery {
     /// Whether nobody else can have the item, as far as one can know here and now. Looks at the clock.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.claim
-            .as_ref()
-            .is_none_or(|(claim, _)| held(&self.client().clone(), claim.session, self.shared.loss).is_ok())
+        self.claim.as_ref().is_none_or(|(claim, _)| held(self.client(), claim, self.shared.loss).is_ok())
     }
 
     /// Resolves when somebody else may get the item while we still work on it; never without claims.
@@ -98,14 +99,14 @@ impl Delivery {
     /// # Cancellation
     /// May be dropped at any time, and asked for again.
     pub fn lost(&self) -> impl Future<Output = LossReason> + Send + 'static {
-        let session = self.claim.as_ref().map(|(claim, _)| claim.session);
+        let claim = self.claim.as_ref().map(|(claim, _)| claim.clone());
         let (client, policy) = (self.client().clone(), self.shared.loss);
         async move {
-            let Some(session) = session else { return std::future::pending().await };
+            let Some(claim) = claim else { return std::future::pending().await };
             let mut states = client.session_state();
             loop {
                 states.borrow_and_update();
-                let deadline = match held(&client, session, policy) {
+                let deadline = match held(&client, &claim, policy) {
                     Ok(deadline) => deadline,
                     Err(reason) => return reason,
                 };
@@ -237,7 +238,8 @@ impl Drop for GivenBack {
 }
 
 /// Until when the claim is there for certain, or why it is not.
-fn held(client: &Client, session: SessionId, policy: LossPolicy) -> Result<Instant, LossReason> {
+fn held(client: &Client, claim: &Claim, policy: LossPolicy) -> Result<Instant, LossReason> {
+    let session = claim.session;
     let state = *client.session_state().borrow();
     let Some(info) = state.session().filter(|info| info.id == session) else {
         return Err(match state {
@@ -246,7 +248,8 @@ fn held(client: &Client, session: SessionId, policy: LossPolicy) -> Result<Insta
             _ => LossReason::SessionExpired,
         });
     };
-    if !state.is_connected() && policy == LossPolicy::Standard {
+    // Away and back is a disconnect too, whether anybody looked meanwhile or not.
+    if policy == LossPolicy::Standard && claim.since.has_changed().unwrap_or(true) {
         return Err(LossReason::Disconnected);
     }
     let until = client.session_deadline(session).ok_or(LossReason::SessionExpired)?;
@@ -358,7 +361,13 @@ impl DeliveryTransaction {
                 }
                 Err(error) => error,
             };
-            let Some(claim) = &claim else { return Err(explain(&delivery.item, error)) };
+            let Some(claim) = &claim else {
+                return Err(if error.outcome_unknown() {
+                    Error::Indeterminate { path: delivery.item.clone(), source: error }
+                } else {
+                    explain(&delivery.item, error)
+                });
+            };
             let (item_step, claim_step) = (1 + steps.len(), 2 + steps.len());
             if error.outcome_unknown() {
                 match fate(&client, &delivery.item, claim).await.map_err(|e| explain(&delivery.item, e))? {

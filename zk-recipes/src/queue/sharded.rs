@@ -133,20 +133,25 @@ impl ShardedQueue {
             Err(error) if error.is_no_node() => Vec::new(),
             Err(error) => return Err(explain(&self.path, error)),
         };
-        // The claims and markers of a queue are beside it.
         let is_queue = |name: &String| name.len() == "queue-".len() + 36 && name.starts_with("queue-");
         let mut known = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|name, _| names.contains(name));
         for name in names.into_iter().filter(is_queue) {
             let path = path::join(&self.path, &name);
-            known.entry(name).or_insert_with(|| WorkQueue::new(&self.client, path));
+            known.entry(name.clone()).or_insert_with(|| self.shard(&name, path));
         }
         Ok(known.values().cloned().collect())
     }
 
+    /// Its claims are beside the sharded queue, where Curator does not take them for another shard.
+    fn shard(&self, name: &str, path: String) -> WorkQueue {
+        let claims = path::join(&format!("{}-claims", self.path), name);
+        WorkQueue::with(WorkQueue::builder(&self.client, path).claims(claims))
+    }
+
     fn begin(&self) -> WorkQueue {
         let name = format!("queue-{}", Uuid::from_random(self.client.random_bits()));
-        let queue = WorkQueue::new(&self.client, path::join(&self.path, &name));
+        let queue = self.shard(&name, path::join(&self.path, &name));
         let mut known = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(name, queue.clone());
         queue

@@ -291,7 +291,10 @@ impl Taker {
         let (item, claim) = (path::join(items, name), path::join(claims.as_deref().unwrap_or(items), name));
         let session = session_of(client, items).await?;
         let mark = Uuid::from_random(client.random_bits()).bare();
-        let ours = Claim { path: claim.clone(), session, mark: mark.clone(), czxid: Zxid(0) };
+        let mut since = client.session_state();
+        since.borrow_and_update();
+        let ours =
+            Claim { path: claim.clone(), session, mark: mark.clone(), czxid: Zxid(0), since: since.clone() };
         let mut pending = PendingClaim { shared, runtime: &runtime, claim: Some(ours) };
         // The item counts as it is read behind the claim: before it, somebody else may have had it and be done.
         let claim_and_read = || {
@@ -330,7 +333,7 @@ impl Taker {
                 Ok(node) => {
                     // From here on the delivery gives the claim up, whatever becomes of it.
                     pending.claim = None;
-                    let claim = Claim { path: claim, session, mark, czxid };
+                    let claim = Claim { path: claim, session, mark, czxid, since };
                     let delivery = Delivery::claimed(Arc::clone(shared), runtime.clone(), item, claim);
                     return delivery.holding(node.data).map(Tried::Taken);
                 }
