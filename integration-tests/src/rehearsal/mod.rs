@@ -1,6 +1,7 @@
 //! A rehearsal: production recipes on production clients (tasks, timers and all) against the server's production
 //! core, in one thread and in virtual time, under faults drawn from a seed. One seed draws everything; the same seed
-//! gives the same trace.
+//! gives the same trace, but for one thing: of several tasks in a process that wait for one `tokio::sync::watch`, tokio
+//! draws which is woken first.
 //!
 //! [`crate::sim`] runs the *pure cores* of client and lock as one state machine, and checks every reply against an
 //! independent model of the server. Here nothing of a client or a recipe is taken apart or stood in for: what an
