@@ -117,7 +117,8 @@ pub(crate) struct Entrant {
     requeued: usize,
     /// How it has ended, if it has, until somebody asks.
     ended: Option<Ended>,
-    begun: bool,
+    /// The session's state as the core was told last; `None` before that.
+    told: Option<SessionState>,
     last_error: Option<zk_client::Error>,
 }
 
@@ -157,7 +158,7 @@ impl Entrant {
             session,
             requeued: 0,
             ended: None,
-            begun: false,
+            told: None,
             last_error: None,
         }
     }
@@ -240,7 +241,7 @@ impl Entrant {
                 self.session = SessionId::NONE;
             }
             self.input(Input::Again);
-            (self.ended, self.begun) = (None, false);
+            (self.ended, self.told) = (None, None);
             self.requeued += 1;
         }
     }
@@ -257,15 +258,13 @@ impl Entrant {
         if let Some(Ended::Granted(_)) = &self.ended {
             return;
         }
-        if !self.begun {
+        if self.told.is_none() {
             let deadline = self.core.deadline().map(|at| self.origin + at);
             settle(Arc::clone(&self.context), deadline).await;
         }
         let mut state = *self.state.borrow_and_update();
         // The session may have changed while nobody waited. What has not is not told twice.
-        let mut changed_meanwhile = !std::mem::replace(&mut self.begun, true)
-            || state.session().map(|info| info.id) != Some(self.session)
-            || !state.is_connected();
+        let mut changed_meanwhile = self.told != Some(state);
         loop {
             let mut ended = if changed_meanwhile { self.session_is(state) } else { self.input(Input::Tick) };
             changed_meanwhile = true;
@@ -309,6 +308,7 @@ impl Entrant {
 
     /// Tells the core what has become of its session, and of a new one.
     fn session_is(&mut self, state: SessionState) -> Option<Ended> {
+        self.told = Some(state);
         let live = state.session();
         if live.is_some_and(|info| info.id == self.session) {
             self.hear();
