@@ -285,7 +285,11 @@ impl Node {
     /// Ends sessions whose time has passed, and now and then removes empty containers and outlived nodes.
     pub fn tick(&mut self, clock: Clock) {
         for id in self.sessions.expired(clock.now) {
-            self.expire(clock, id);
+            self.hang_up(id);
+            // What came and was answered until then counts.
+            if self.sessions.is_silent(id, clock.now) {
+                self.expire(clock, id);
+            }
         }
         if clock.now >= self.next_reap {
             self.next_reap = clock.now + self.shared.options.reap_every;
@@ -310,9 +314,19 @@ impl Node {
         let live = self.sessions.begin_close(id);
         if live {
             tracing::info!(session = %id, "session expired");
+            self.hang_up(id);
             self.close_session(clock, id, ReplyTo::Nobody, 0);
         }
         live
+    }
+
+    /// Answers nothing more on a session's connection. A client counts on its session for one timeout after whatever
+    /// is answered, so a session that ends must answer nothing, be it reads, which pass the pipeline, or pings.
+    fn hang_up(&self, id: SessionId) {
+        if let Some(connection) = self.sessions.connection(id) {
+            connection.close();
+            connection.notify();
+        }
     }
 
     /// When [`Node::tick`] is next worth a call.

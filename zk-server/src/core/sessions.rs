@@ -99,6 +99,25 @@ impl Sessions {
         }
     }
 
+    /// Whether a session that [`Sessions::expired`] has named was not heard of since. If it was, it is tracked on.
+    pub fn is_silent(&mut self, id: SessionId, now: Duration) -> bool {
+        let Some(session) = self.tracked.get(&id) else { return false };
+        let real = self.due_at(session.last_heard() + session.timeout);
+        if real > now {
+            self.due.insert((real, id));
+            if let Some(session) = self.tracked.get_mut(&id) {
+                session.due = real;
+            }
+        }
+        real <= now
+    }
+
+    /// The connection that serves a session, if there is one.
+    #[must_use]
+    pub fn connection(&self, id: SessionId) -> Option<&Arc<Connection>> {
+        self.tracked.get(&id).and_then(|session| session.connection.as_ref())
+    }
+
     /// Forgets a session and answers with the connection it had.
     pub fn remove(&mut self, id: SessionId) -> Option<Arc<Connection>> {
         let session = self.tracked.remove(&id)?;
@@ -199,6 +218,17 @@ mod tests {
         assert_eq!(sessions.expired(ms(1100)), []);
         assert_eq!(sessions.deadline(), Some(ms(2000)));
         assert_eq!(sessions.expired(ms(2000)), [S]);
+        assert!(sessions.is_silent(S, ms(2000)));
+    }
+
+    #[test]
+    fn what_is_heard_in_the_last_moment_counts() {
+        let (mut sessions, connection) = one();
+        assert_eq!(sessions.expired(ms(1100)), [S]);
+        connection.heard(ms(1100));
+        assert!(!sessions.is_silent(S, ms(1100)));
+        assert_eq!(sessions.expired(ms(2199)), []);
+        assert_eq!(sessions.expired(ms(2200)), [S]);
     }
 
     #[test]

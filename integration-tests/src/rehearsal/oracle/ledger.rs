@@ -40,6 +40,9 @@ struct Life {
     done: usize,
     maybe_done: usize,
     done_at: Option<Duration>,
+    /// Who took it last, and when.
+    taken: Option<(Who, Duration)>,
+    /// Who was last known to have it: since when, and until when.
     holder: Option<(Who, Duration, Duration)>,
 }
 
@@ -51,7 +54,7 @@ struct Life {
 pub fn at_least_once(history: &History<Entry>) -> Result<(), String> {
     for (item, life) in &lives(history, true)? {
         // Who was killed with it in hand may have done with it just then.
-        let killed = life.holder.is_some_and(|(who, ..)| history.killed.contains_key(&who));
+        let killed = life.taken.is_some_and(|(who, _)| history.killed.contains_key(&who));
         let had = life.done + life.maybe_done;
         if life.put && had == 0 && !killed {
             return Err(format!("{item} was put, and is lost: {life:?}"));
@@ -107,31 +110,30 @@ fn lives(history: &History<Entry>, claimed: bool) -> Result<BTreeMap<Item, Life>
                 if !life.putting {
                     return Err(format!("{who} has {item} at {at:?}, which nobody has put"));
                 }
-                if let Some(done) = life.done_at.filter(|_| claimed) {
-                    return Err(format!("{who} has {item} at {at:?}, and it was done with at {done:?}"));
-                }
-                if let Some((other, from, until)) = life.holder.filter(|(.., until)| claimed && *until >= at)
-                {
-                    return Err(format!(
-                        "{who} has {item} at {at:?}, and {other} from {from:?} to {until:?}"
-                    ));
-                }
-                life.holder = Some((who, at, at));
+                // What it says it has, one who stood still must not trust before it has asked.
+                life.taken = Some((who, at));
             }
-            Entry::Holds(_) => match &mut life.holder {
-                Some((holder, _, until)) if *holder == who => *until = at,
-                Some((other, from, _)) if claimed => {
-                    return Err(format!("{who} holds {item} at {at:?}, and {other} has it since {from:?}"));
+            Entry::Holds(_) => {
+                if let Some(done) = life.done_at.filter(|_| claimed) {
+                    return Err(format!("{who} holds {item} at {at:?}, and it was done with at {done:?}"));
                 }
-                _ => {}
-            },
+                let from = life.taken.filter(|(taker, _)| *taker == who).map_or(at, |(_, from)| from);
+                match &mut life.holder {
+                    Some((holder, began, until)) if *holder == who && *began == from => *until = at,
+                    Some((other, began, until)) if *other != who && claimed && *until >= from => {
+                        let other = format!("{other} from {began:?} to {until:?}");
+                        return Err(format!("{who} holds {item} from {from:?} to {at:?}, and {other}"));
+                    }
+                    _ => life.holder = Some((who, from, at)),
+                }
+            }
             Entry::Done(_) => {
                 life.done += 1;
                 life.done_at = Some(at);
             }
             Entry::MaybeDone(_) => life.maybe_done += 1,
             Entry::Left(_) => {
-                life.holder.take_if(|(holder, ..)| *holder == who);
+                life.taken.take_if(|(taker, _)| *taker == who);
             }
             Entry::MaybeTook | Entry::Served => {}
         }

@@ -235,6 +235,9 @@ fn a_session_ends_with_its_ephemerals_and_its_connection() {
     w.now = Duration::from_millis(1_100);
     assert_eq!(w.node.deadline(), w.now);
     w.node.tick(w.clock());
+    // Its end is not durable yet; an answer would tell the client that it lives.
+    w.send(&a, 9, Request::Exists(ExistsRequest { path: "/e".into(), watch: false }));
+    assert!(got(&a).iter().all(|reply| reply.xid != 9));
     w.sync();
     assert_eq!(event(&got(&b)[0]), (EventType::NodeDeleted, "/e".into()));
     assert!(a.is_closing() && !b.is_closing());
