@@ -140,7 +140,6 @@ impl Holding {
         let mut together: BTreeMap<SessionId, (Arc<Shared>, Vec<String>)> = BTreeMap::new();
         let mut alone = Vec::new();
         for holding in holdings {
-            holding.keeper.abort();
             for output in holding.shared.handle(Input::Cancel) {
                 let shared = Arc::clone(&holding.shared);
                 match output {
@@ -156,7 +155,10 @@ impl Holding {
         holdings.iter().for_each(|holding| holding.shared.released());
         let named = |(session, (shared, paths))| (shared, Leftover::Named { paths, session: Some(session) });
         let all = together.into_iter().map(named).chain(alone);
-        all.map(|(shared, leftover)| Deleting::start(&shared, leftover)).collect()
+        let deleting = all.map(|(shared, leftover)| Deleting::start(&shared, leftover)).collect();
+        // Last, as in `give_up`.
+        holdings.iter().for_each(|holding| holding.keeper.abort());
+        deleting
     }
 
     /// Whether it goes on without its guard.
@@ -172,7 +174,6 @@ impl Holding {
 
     /// Gives it up. Everybody who looks sees that it is over; then the deletion of its node is sent.
     pub(crate) fn give_up(&self) -> GivenUp {
-        self.keeper.abort();
         let outputs = self.shared.handle(Input::Cancel);
         let left = outputs.into_iter().find_map(|output| match output {
             Output::Leave(leftover) => Some(leftover),
@@ -180,16 +181,18 @@ impl Holding {
         });
         let state = *self.shared.state.borrow();
         self.shared.released();
-        match (left, state) {
+        let given_up = match (left, state) {
             (Some(leftover), _) => GivenUp::Deleting(Deleting::start(&self.shared, leftover)),
             (None, LockState::Lost(reason)) => GivenUp::Lost(reason),
             (None, _) => GivenUp::Lost(LossReason::Released),
-        }
+        };
+        // The keeper's watch goes with it, behind the deletion: what that fires need not be taken off the server.
+        self.keeper.abort();
+        given_up
     }
 
     /// Ends it as dropping it does, for one that is shared: gives it up in the background, unless it is durable.
     pub(crate) fn end(&self) {
-        self.keeper.abort();
         if self.shared.context.options.durable.is_none_or(|durable| durable.release_on_drop) {
             let outputs = self.shared.handle(Input::Cancel);
             self.shared.released();
@@ -197,6 +200,8 @@ impl Holding {
         } else {
             self.shared.released();
         }
+        // Last, as in `give_up`.
+        self.keeper.abort();
     }
 }
 
@@ -323,7 +328,9 @@ impl Keeper {
                 }
             }
         }
-        if let LockState::Lost(reason) = *self.shared.state.borrow() {
+        if let LockState::Lost(reason) = *self.shared.state.borrow()
+            && reason != LossReason::Released
+        {
             tracing::warn!(path = self.shared.grant.path(), %reason, "lost");
         }
     }
