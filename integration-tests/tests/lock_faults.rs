@@ -75,7 +75,8 @@ async fn what_it_costs() -> Outcome {
     assert!(take_counts(&proxy).0.contains(&CreateContainer), "the parents are containers");
 
     let guard = lock.acquire().await?;
-    // Its answer comes after that of the watch on the own node.
+    // Held long enough for the watch on the own node, whose answer comes before that of the next request.
+    soon(proxy.seen(1, |m| m.requested() == Some(GetData))).await;
     zk.exists("/").await?;
     assert_eq!(take_counts(&proxy), (vec![Create2, GetChildren2, GetData, Exists], 0));
     guard.release().await?;
@@ -100,6 +101,7 @@ async fn what_it_costs() -> Outcome {
     assert_eq!(take_counts(&proxy), (vec![Exists], 0), "the third in line hears nothing of the first");
     second.release().await?;
     let guard = soon(third).await??;
+    soon(proxy.seen(1, |m| m.requested() == Some(GetData))).await;
     zk.exists("/").await?;
     assert_eq!(take_counts(&proxy), (vec![GetChildren2, GetData, Exists], 1), "one event, one list");
     drop(guard);

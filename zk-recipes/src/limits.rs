@@ -9,6 +9,10 @@ pub const DEADLINE_MARGIN_PERCENT: u32 = 10;
 /// Pause before a request is repeated that the server refused for now (a throttled one, say).
 pub const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long something is held before its node is watched. What is given up sooner costs no read and no event, and
+/// nobody could have done anything about it in that time.
+pub const OWN_WATCH_DELAY: Duration = Duration::from_millis(10);
+
 /// Longest random wait before a holder looks at its own node after a reconnect, so that a process with many locks
 /// does not look at all of them at once. Never more than a tenth of the session timeout.
 pub const RECONNECT_JITTER_MAX: Duration = Duration::from_secs(1);

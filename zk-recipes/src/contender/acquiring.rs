@@ -11,7 +11,7 @@ use super::messages::{
     Answer, Claimed, Failure, Grant, Input, Leftover, Made, Output, Parents, Patience, Prefix, Refusal,
     Request, RequestId, Seen,
 };
-use crate::limits::RETRY_PAUSE;
+use crate::limits::{OWN_WATCH_DELAY, RETRY_PAUSE};
 use crate::loss::LossReason;
 use crate::sequence::{self, Contender, Sequence};
 
@@ -302,8 +302,7 @@ impl Core {
             return self.list(out);
         }
         self.forget_predecessor(out);
-        self.stage = Stage::Holding { hold, watches: Vec::new(), again: None };
-        self.watch_own(out);
+        self.stage = Stage::Holding { hold, watches: Vec::new(), again: Some(now + OWN_WATCH_DELAY) };
         let first = own.paths.first().map_or("", |path| path::name(path));
         let number = Contender::parse(first, &self.options.rule.counts);
         let sequence = number.map_or(Sequence(0), |contender| contender.sequence);

@@ -5,6 +5,7 @@ use zk_proto::{SessionId, Zxid};
 
 use super::*;
 use crate::identity::Uuid;
+use crate::limits::OWN_WATCH_DELAY;
 use crate::loss::{LossPolicy, LossReason};
 use crate::sequence::{MUTEX, Sequence, curator_lock_prefix, kazoo_lock_prefix};
 
@@ -76,9 +77,19 @@ impl Bench {
         bench.created(Ok(5));
         let out = bench.listed(&[&own(1, 5)]);
         assert!(matches!(out.as_slice(), [Output::Grant(_)]), "{out:?}");
+        bench.a_while();
         bench.seen("own", Ok(S1));
         assert_eq!(bench.core.hold(), Some(HoldState::Held));
         bench
+    }
+
+    /// It is held long enough to be watched.
+    fn a_while(&mut self) {
+        let due = self.core.deadline().unwrap();
+        assert!(due <= self.now + OWN_WATCH_DELAY);
+        let now = self.now;
+        assert_eq!(self.at(due).input(Input::Tick), []);
+        self.now = now;
     }
 
     fn input(&mut self, input: Input) -> Vec<Output> {
@@ -183,9 +194,20 @@ fn free_takes_one_turn_and_watches_itself() {
     let (paths, token) = (vec![own(1, 5)], Zxid(0x500));
     let grant = Grant { paths, token, sequence: Sequence(5), session: S1, version: None };
     assert_eq!(granted, [Output::Grant(grant)]);
+    bench.a_while();
     assert_eq!(bench.asked(), ["own"]);
     assert_eq!(bench.input(Input::Cancel), [Output::Forget(RequestId(2)), named(&own(1, 5))]);
     assert!(bench.core.is_over());
+}
+
+#[test]
+fn what_is_held_for_a_moment_is_not_watched() {
+    let mut bench = Bench::begun(options());
+    bench.created(Ok(5));
+    bench.listed(&[&own(1, 5)]);
+    bench.at(OWN_WATCH_DELAY / 2).input(Input::Tick);
+    assert_eq!(bench.asked(), [""; 0]);
+    assert_eq!(bench.input(Input::Cancel), [named(&own(1, 5))]);
 }
 
 #[test]
@@ -522,6 +544,7 @@ fn a_watch_on_the_own_node_that_fails_for_now_is_tried_again() {
     bench.created(Ok(5));
     bench.input(Input::Heard { until: s(10) });
     bench.listed(&[&own(1, 5)]);
+    bench.a_while();
     bench.seen("own", Err(Refusal::NotNow));
     let at = bench.core.deadline().unwrap();
     assert!(at < s(1));

@@ -51,8 +51,8 @@ use crate::held::Held;
 /// children are ignored, with one warning each.
 ///
 /// # Cost
-/// Free: one round trip of two requests (create and list, sent back to back) and one read behind it that nobody
-/// waits for. Waiting: one read that leaves a watch on the node before us; one list and at most one such read for
+/// Free: one round trip of two requests (create and list, sent back to back); and one read that nobody waits for,
+/// once it is held for longer than [`OWN_WATCH_DELAY`](crate::limits::OWN_WATCH_DELAY). Waiting: one read that leaves a watch on the node before us; one list and at most one such read for
 /// each time that node goes. A release is one request, and wakes one waiter.
 ///
 /// # Guarantees

@@ -29,6 +29,7 @@ fn two_nodes_stand_where_the_first_does_and_both_are_watched() {
     bench.created(Ok(5));
     let out = bench.listed(&[&own(1, 5), &kazoo(1, 6)]);
     assert_eq!(grant_of(&out).unwrap().paths, [own(1, 5), kazoo(1, 6)]);
+    bench.a_while();
     assert_eq!(bench.asked(), ["own", "own"]);
     let left = Leftover::Named { paths: vec![own(1, 5), kazoo(1, 6)], session: Some(S1) };
     assert_eq!(bench.input(Input::Cancel).last(), Some(&Output::Leave(left)), "deleted together");
@@ -56,6 +57,7 @@ fn a_holder_by_two_nodes_loses_with_either_and_gives_the_other_up() {
         let mut bench = Bench::begun(both());
         bench.created(Ok(5));
         bench.listed(&[&own(1, 5), &kazoo(1, 6)]);
+        bench.a_while();
         let watches: Vec<RequestId> = bench.sent.iter().map(|(id, _)| *id).collect();
         bench.seen("own", Ok(S1));
         assert_eq!(bench.core.hold(), Some(HoldState::Held));
@@ -147,6 +149,7 @@ impl Bench {
         let mut bench = Self::first_life(5);
         bench.listed(&[&own(1, 5)]);
         bench.claimed(1, 0x600);
+        bench.a_while();
         bench.looked(SessionId::NONE, 1);
         assert_eq!(bench.core.hold(), Some(HoldState::Held));
         bench
