@@ -7,6 +7,7 @@ use zk_proto::event::AddWatchMode;
 use zk_proto::header::XID_SET_WATCHES;
 use zk_proto::ops::data::ExistsRequest;
 use zk_proto::ops::delete::DeleteRequest;
+use zk_proto::ops::multi::{MultiOp, MultiRequest};
 use zk_proto::{ErrorCode, EventType};
 
 use super::testkit::{Rig, SESSION, children, get, watch};
@@ -33,13 +34,17 @@ fn step() -> impl Strategy<Value = Step> {
         Just(EventType::NodeChildrenChanged),
     ];
     prop_oneof![
-        6 => (0u8..7, 0..PATHS.len()).prop_map(|(what, path)| Step::Submit { what, path }),
+        6 => (0u8..8, 0..PATHS.len()).prop_map(|(what, path)| Step::Submit { what, path }),
         5 => Just(Step::Send),
         7 => (0u8..4).prop_map(|n| Step::Serve { found: n > 0 }),
         4 => any::<u8>().prop_map(Step::Forget),
         2 => (events, 0..PATHS.len()).prop_map(|(event, path)| Step::Change { event, path }),
         1 => Just(Step::Reconnect),
     ]
+}
+
+fn deletion(path: &str) -> MultiOp {
+    MultiOp::Delete(DeleteRequest { path: path.into(), version: -1 })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,6 +122,7 @@ impl Life {
                     3 => watch(path, AddWatchMode::Persistent),
                     4 => watch("/", AddWatchMode::PersistentRecursive),
                     5 => Request::Delete(DeleteRequest { path: path.into(), version: -1 }),
+                    6 => Request::Multi(MultiRequest { ops: PATHS.map(deletion).into() }),
                     _ => get("/", true),
                 };
                 let op = self.rig.submit(request);
@@ -172,6 +178,9 @@ impl Life {
             }
             // Its event leaves before its answer.
             Request::Delete(r) if found => self.change(EventType::NodeDeleted, &r.path),
+            Request::Multi(_) if found => {
+                PATHS.into_iter().for_each(|path| self.change(EventType::NodeDeleted, path));
+            }
             Request::RemoveWatches(r) => {
                 let removed = [self.data.0.remove(&r.path), self.child.0.remove(&r.path)];
                 let any = removed.into_iter().flatten().any(|modes| !modes.is_empty());

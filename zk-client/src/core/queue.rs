@@ -25,7 +25,7 @@ pub(super) struct Operation {
     pub(super) xid: i32,
     /// When it was last sent.
     pub(super) sent_at: Duration,
-    /// It deletes a node that is watched.
+    /// It deletes nodes, one of which is watched.
     pub(super) fires: bool,
     /// The core's own: nobody waits for its end.
     pub(super) own: bool,

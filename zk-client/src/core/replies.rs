@@ -9,7 +9,7 @@ use super::machine::{Core, Phase};
 use super::output::{DropReason, Output, SessionEnd, WatchLost};
 use super::queue::Operation;
 use super::request::{Failure, Reply, Request};
-use super::watches::{Fired, asked_for};
+use super::watches::{Fired, asked_for, deletes};
 use crate::watch::WatchedEvent;
 
 /// What became of the watch a request asked for.
@@ -80,10 +80,8 @@ impl Core {
             }
             return WatchAnswer::None;
         }
-        if let Request::Delete(request) = &*operation.request
-            && operation.fires
-        {
-            self.watches.arrive(&request.path);
+        if operation.fires {
+            deletes(&operation.request).for_each(|path| self.watches.arrive(path));
             return WatchAnswer::None;
         }
         let Some((kind, path)) = asked_for(&operation.request) else { return WatchAnswer::None };

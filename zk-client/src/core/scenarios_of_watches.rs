@@ -4,6 +4,7 @@ use zk_proto::connect::ReadOnlyFlag;
 use zk_proto::event::{AddWatchMode, WatcherType};
 use zk_proto::header::XID_SET_WATCHES;
 use zk_proto::ops::delete::DeleteRequest;
+use zk_proto::ops::multi::{MultiOp, MultiRequest};
 use zk_proto::ops::watches::WatchesRequest;
 use zk_proto::watch::SetWatches2;
 use zk_proto::{ErrorCode, EventType, SessionId, Zxid};
@@ -202,6 +203,30 @@ fn a_node_that_is_deleted_takes_its_watch_along() {
     assert_eq!(rig.requests(), [delete()]);
     rig.reply(2, 200, Err(ErrorCode::NotEmpty));
     assert_eq!(rig.requests(), [remove("/a")]);
+}
+
+#[test]
+fn a_transaction_that_deletes_takes_watches_along() {
+    let delete = |path: &str| MultiOp::Delete(DeleteRequest { path: path.into(), version: -1 });
+    let both = || Request::Multi(MultiRequest { ops: vec![delete("/a"), delete("/b"), delete("/a")] });
+    for done in [true, false] {
+        let mut rig = Rig::live();
+        let (a, b) = (rig.done(get("/a", true)), rig.done(get("/b", true)));
+        rig.core.forget(a);
+        rig.submit(both());
+        assert_eq!(rig.requests(), [both()]);
+        rig.core.forget(b);
+        if done {
+            rig.event(EventType::NodeDeleted, "/a");
+            rig.event(EventType::NodeDeleted, "/b");
+            rig.ok(3);
+            assert!(rig.requests().is_empty());
+        } else {
+            // One step fails, and nothing has happened.
+            rig.ok(3);
+            assert_eq!(rig.requests(), [remove("/b"), remove("/a")]);
+        }
+    }
 }
 
 #[test]

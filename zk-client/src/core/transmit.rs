@@ -134,8 +134,8 @@ impl Core {
             return self.fail(operation, Failure::FrameTooLarge { bytes, reply: false });
         }
         let covered = match &*operation.request {
-            Request::Delete(request) => {
-                operation.fires = self.watches.deletion_departs(&request.path);
+            request @ (Request::Delete(_) | Request::Multi(_)) => {
+                operation.fires = self.watches.deletions_depart(request);
                 false
             }
             Request::RemoveWatches(request) => {

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use zk_proto::event::AddWatchMode;
+use zk_proto::ops::multi::MultiOp;
 use zk_proto::{ErrorCode, EventType};
 
 use super::request::{OpId, Request};
@@ -155,6 +156,20 @@ pub(super) fn asked_for(request: &Request) -> Option<(Kind, &str)> {
     }
 }
 
+/// The nodes that a request deletes if it succeeds.
+pub(super) fn deletes(request: &Request) -> impl Iterator<Item = &str> {
+    let (one, several) = match request {
+        Request::Delete(r) => (Some(r.path.as_str()), None),
+        Request::Multi(r) => (None, Some(&r.ops)),
+        _ => (None, None),
+    };
+    let several = several.into_iter().flatten().filter_map(|op| match op {
+        MultiOp::Delete(r) => Some(r.path.as_str()),
+        _ => None,
+    });
+    one.into_iter().chain(several)
+}
+
 impl Watches {
     /// A request that asks for a watch at `path` is sent now. False when it should leave its watch out: a
     /// persistent one at the same path hears everything that it would hear. That spares the server a second watch,
@@ -175,14 +190,14 @@ impl Watches {
         !covered
     }
 
-    /// The node at `path` is to be deleted. Whether that concerns a watch there: then it fires before the answer,
-    /// and is not removed until that has come.
-    pub(super) fn deletion_departs(&mut self, path: &str) -> bool {
-        let entry = self.entries.get_mut(path);
-        entry.is_some_and(|entry| {
-            entry.flying += 1;
-            true
-        })
+    /// A request that may delete nodes is sent now. Whether that concerns a watch at one of them: then it fires
+    /// before the answer, and nothing there is removed until each of [`deletes`] has arrived.
+    pub(super) fn deletions_depart(&mut self, request: &Request) -> bool {
+        let concerned = deletes(request).any(|path| self.entries.contains_key(path));
+        if concerned {
+            deletes(request).for_each(|path| self.entry(path).flying += 1);
+        }
+        concerned
     }
 
     /// A request that asked for a watch at `path` was answered. To be followed by [`Watches::register`] if it
