@@ -98,7 +98,9 @@ async fn what_it_costs() -> Done {
 
     let latch = start(&zk);
     soon(latch.wait_leader()).await?;
-    // Its answer comes after that of the watch on the own node.
+    // Leads long enough for the watch on its own node, whose answer comes before that of the next request.
+    let watched = |m: &Message| m.requested() == Some(GetData);
+    soon(proxy.seen(1, watched)).await;
     zk.exists("/").await?;
     assert_eq!(take_counts(&proxy), (vec![Create2, GetChildren2, GetData, Exists], 0), "to lead");
     soon(latch.close(CloseMode::Silent)).await?;
@@ -120,6 +122,7 @@ async fn what_it_costs() -> Done {
     assert_eq!(take_counts(&proxy), (vec![Exists], 0), "the third in line hears nothing of the first");
     middle.close(CloseMode::Silent).await?;
     let old = soon(third.wait_leader()).await?;
+    soon(proxy.seen(1, watched)).await;
     zk.exists("/").await?;
     assert_eq!(take_counts(&proxy), (vec![GetChildren2, GetData, Exists], 1), "one event, one list");
 
@@ -128,6 +131,7 @@ async fn what_it_costs() -> Done {
     proxy.cut_all();
     assert_eq!(soon(old.lost()).await, LossReason::Disconnected);
     soon(third.wait_leader()).await?;
+    soon(proxy.seen(2, watched)).await;
     zk.exists("/").await?;
     let (mut ops, events) = take_counts(&proxy);
     ops.retain(|op| !matches!(op, OpCode::CloseSession | OpCode::SetWatches | OpCode::SetWatches2 | Exists));

@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use integration_tests::proxy::{Message, Pick, Proxy};
+use integration_tests::proxy::{Kind, Message, Pick, Proxy};
 use integration_tests::session_killer;
 use integration_tests::targets::{Failure, PATIENCE};
 use zk_client::{Client, SessionState};
@@ -261,5 +261,88 @@ async fn a_lost_removal_is_told() -> Outcome {
     let _cut = request.cut_before();
     assert_eq!(soon(letters.take()).await?.data(), "b", "it was still there");
     children(&direct, "/letters", 0).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_requeue_is_one_item_and_not_two() -> Outcome {
+    let Stage { server: _server, proxy, direct, zk } = stage(Duration::from_secs(10)).await?;
+    let jobs = queue(&zk);
+    jobs.put("attempt 0").await?;
+    for (n, lost) in losses(&proxy, OpCode::Multi).into_iter().enumerate() {
+        let delivery = soon(jobs.take()).await?;
+        let cut = lost.cut_before();
+        soon(delivery.requeue(Some(format!("attempt {}", n + 1).into()))).await?;
+        assert_eq!(cut.times(), 1);
+        children(&direct, PATH, 1).await;
+        children(&direct, CLAIMS, 0).await;
+    }
+    let delivery = soon(queue(&direct).take()).await?;
+    assert_eq!(delivery.data(), "attempt 2");
+    delivery.ack().await?;
+    children(&direct, PATH, 0).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_network_past_the_deadline() -> Outcome {
+    let Stage { server: _server, proxy, direct, zk } = stage(Duration::from_millis(1500)).await?;
+    let jobs = queue(&zk);
+    jobs.put_many(["a", "b"]).await?;
+    let [mine, other] = <[_; 2]>::try_from(soon(jobs.take_many(2)).await?).unwrap();
+    let next = queue(&direct);
+    let next = tokio::spawn(async move {
+        let next = next.take().await;
+        next.map(|delivery| (delivery, tokio::time::Instant::now()))
+    });
+    // Nobody is told: no end of the stream, no answer.
+    proxy.half_open();
+    let reason = soon(mine.lost()).await;
+    let lost = tokio::time::Instant::now();
+    assert_eq!(reason, LossReason::DeadlineReached);
+    assert!(!mine.is_held());
+    let (again, taken) = soon(next).await??;
+    assert!(lost < taken, "told before somebody else has it");
+    proxy.heal();
+    let refused = soon(mine.transaction().create("/twice", "").commit_and_ack()).await;
+    assert!(matches!(refused, Err(Error::Lost { .. })), "{refused:?}");
+    assert!(direct.exists("/twice").await?.is_none());
+    assert!(soon(other.ack()).await.is_err());
+    again.ack().await?;
+    soon(queue(&direct).take()).await?.ack().await?;
+    children(&direct, PATH, 0).await;
+    children(&direct, CLAIMS, 0).await;
+    Ok(())
+}
+
+/// The event that tells of an item, or of a claim that is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_event_keeps_nobody_waiting() -> Outcome {
+    let Stage { server: _server, proxy, direct, zk } = stage(Duration::from_secs(10)).await?;
+    let theirs = queue(&direct);
+    theirs.put("warm").await?;
+    theirs.take().await?.ack().await?;
+    for given_back in [false, true] {
+        let held = if given_back {
+            theirs.put("a").await?;
+            Some(theirs.take().await?)
+        } else {
+            None
+        };
+        let jobs = queue(&zk);
+        let waiting = tokio::spawn(async move { jobs.take().await });
+        soon(proxy.seen(2, |m| m.kind == Kind::Reply(OpCode::GetChildren2))).await;
+        zk.exists("/").await?;
+        let cut = proxy.on_event().cut_before();
+        match held {
+            Some(held) => held.nack().await?,
+            None => drop(theirs.put("a").await?),
+        }
+        soon(soon(waiting).await??.ack()).await?;
+        assert_eq!(cut.times(), 1);
+        children(&direct, PATH, 0).await;
+        connected(&zk).await;
+        proxy.take_record();
+    }
     Ok(())
 }

@@ -9,6 +9,9 @@ pub const DEADLINE_MARGIN_PERCENT: u32 = 10;
 /// Pause before a request is repeated that the server refused for now (a throttled one, say).
 pub const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
+/// How much later than at its limit one who was let in to a barrier in the last moment, or gives up, may be done.
+pub const LAST_LOOK: Duration = Duration::from_millis(100);
+
 /// How long something is held before its node is watched. What is given up sooner costs no read and no event, and
 /// nobody could have done anything about it in that time.
 pub const OWN_WATCH_DELAY: Duration = Duration::from_millis(10);

@@ -1,6 +1,7 @@
 //! The double barrier: entering it. Leaving is the ticket's.
 
 use bytes::Bytes;
+use futures::future::try_join_all;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -9,6 +10,7 @@ use zk_client::{Client, Error as ClientError, ErrorKind, EventType, Watch};
 use zk_proto::{Acl, SessionId, Zxid, path};
 
 use super::decision::{Entering, READY, entering, goes_on};
+use super::stale;
 use super::ticket::BarrierTicket;
 use crate::asking::{explain, passes, session_of, until_answered};
 use crate::contender::{Context, Grant, Holding, Leftover, Options, Parents, Patience, Rule};
@@ -16,7 +18,7 @@ use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::held::Held;
 use crate::identity::{Uuid, host_and_pid};
-use crate::limits::RETRY_PAUSE;
+use crate::limits::{LAST_LOOK, RETRY_PAUSE};
 use crate::loss::{LossPolicy, LossReason};
 use crate::reaper::{Reaper, UnderWay};
 use crate::sequence::Sequence;
@@ -209,40 +211,30 @@ impl DoubleBarrier {
     /// # Cancellation
     /// As [`DoubleBarrier::enter`].
     pub async fn enter_within(&self, limit: Duration) -> Result<BarrierTicket, Error> {
-        self.enter_until(Some(Instant::now() + limit), limit).await
+        self.enter_until(Instant::now().checked_add(limit), limit).await
     }
 
     async fn enter_until(&self, until: Option<Instant>, limit: Duration) -> Result<BarrierTicket, Error> {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
-        let timed_out = || Error::Timeout { path: self.path().to_owned(), limit };
-        loop {
-            let attempt = async {
+        let entered = async {
+            loop {
                 let session = session_of(&self.context.client, self.path()).await?;
-                self.attempt(session, &runtime, until).await
-            };
-            // Connecting is waited for as well. An attempt looks at the time itself.
-            let attempt = match until {
-                Some(until) if !self.is_connected() => {
-                    let connected = session_of(&self.context.client, self.path());
-                    tokio::time::timeout_at(until, connected).await.map_err(|_| timed_out())??;
-                    attempt.await?
-                }
-                _ => attempt.await?,
-            };
-            match attempt {
-                Attempt::Entered(ticket) => return Ok(ticket),
-                Attempt::TimedOut => return Err(timed_out()),
-                Attempt::Again => {
-                    if until.is_some_and(|until| Instant::now() >= until) {
-                        return Err(timed_out());
-                    }
+                match self.attempt(session, &runtime, until).await? {
+                    Attempt::Entered(ticket) => return Ok(Some(ticket)),
+                    Attempt::TimedOut => return Ok(None),
+                    Attempt::Again => {}
                 }
             }
-        }
-    }
-
-    fn is_connected(&self) -> bool {
-        self.context.client.session_state().borrow().is_connected()
+        };
+        let entered = match until {
+            // An attempt looks at the time itself; what it then does does not wait for a network that is silent.
+            Some(until) => {
+                let last = until.checked_add(LAST_LOOK).unwrap_or(until);
+                tokio::time::timeout_at(last, entered).await.unwrap_or(Ok(None))
+            }
+            None => entered.await,
+        };
+        entered?.ok_or_else(|| Error::Timeout { path: self.path().to_owned(), limit })
     }
 
     async fn attempt(
@@ -313,7 +305,11 @@ impl DoubleBarrier {
                     if goes_on(age, &self.ages(&names).await?) {
                         return Ok(Attempt::Entered(self.ticket(held, name).come_late(age)));
                     }
-                    self.clear(&ready).await?;
+                    tracing::warn!(
+                        path = self.path(),
+                        "removing a ready node that an earlier round left behind"
+                    );
+                    stale::remove(client, self.path(), age).await?;
                 }
                 Entering::Wait => match wait(watch, &mut lost, until).await {
                     Woken::Opened => return Ok(Attempt::Entered(self.ticket(held, name))),
@@ -328,7 +324,8 @@ impl DoubleBarrier {
                         if look.ok().flatten().is_some_and(|stat| stat.czxid > czxid) {
                             return Ok(Attempt::Entered(self.ticket(held, name)));
                         }
-                        held.release().await?;
+                        // If that fails it is seen through in the background.
+                        drop(held.release().await);
                         return Ok(Attempt::TimedOut);
                     }
                 },
@@ -430,26 +427,13 @@ impl DoubleBarrier {
     async fn ages(&self, names: &[String]) -> Result<Vec<Zxid>, Error> {
         let client = &self.context.client;
         let members = names.iter().filter(|name| *name != READY);
-        let looks: Vec<_> = members.map(|name| client.exists(path::join(self.path(), name)).send()).collect();
-        let mut ages = Vec::with_capacity(looks.len());
-        for look in looks {
-            match look.await {
-                Ok(stat) => ages.extend(stat.map(|stat| stat.czxid)),
-                // Unknown: taken for one of the round, and looked at again.
-                Err(error) if passes(&error) => {}
-                Err(error) => return Err(explain(self.path(), error)),
-            }
-        }
-        Ok(ages)
-    }
-
-    async fn clear(&self, ready: &str) -> Result<(), Error> {
-        tracing::warn!(path = self.path(), "removing a ready node that an earlier round left behind");
-        match self.context.client.delete(ready).send().await {
-            Ok(()) => Ok(()),
-            Err(error) if error.is_no_node() || passes(&error) => Ok(()),
-            Err(error) => Err(explain(self.path(), error)),
-        }
+        let looks = members.map(|name| {
+            let member = path::join(self.path(), name);
+            // What is not known of one is no reason to take the round for over.
+            until_answered(move || client.exists(member.as_str()).send())
+        });
+        let ages = try_join_all(looks).await.map_err(|error| explain(self.path(), error))?;
+        Ok(ages.into_iter().flatten().map(|stat| stat.czxid).collect())
     }
 }
 

@@ -6,11 +6,13 @@
 //! | `single` | [`Barrier`] |
 //! | `double` | [`DoubleBarrier`]: entering |
 //! | `ticket` | [`BarrierTicket`]: leaving |
+//! | `stale` | removing what a round has left behind |
 //! | `decision` | when to pass and whom to wait for: pure |
 
 mod decision;
 mod double;
 mod single;
+mod stale;
 mod ticket;
 
 pub use double::{DoubleBarrier, DoubleBarrierBuilder};

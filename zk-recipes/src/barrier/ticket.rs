@@ -8,6 +8,7 @@ use zk_client::{Children, Error as ClientError, ErrorKind, Node, Pending, Watch}
 use zk_proto::{ErrorCode, Zxid, path};
 
 use super::decision::{Leaving, READY, leaving};
+use super::stale;
 use crate::asking::{explain, passes, until_answered, within};
 use crate::contender::{Context, GivenUp};
 use crate::error::Error;
@@ -85,12 +86,14 @@ struct Departure {
     /// The last change of the barrier's children by then. A node that is younger belongs to the next round, even
     /// if it has the name of one of ours.
     as_of: Zxid,
+    /// Whether we have tried to close the round and do not know what became of it.
+    closing: bool,
 }
 
 impl Departure {
     fn new(ticket: BarrierTicket) -> Self {
         let BarrierTicket { context, held, name, late } = ticket;
-        Self { context, held: Some(held), name, round: None, late, as_of: Zxid(0) }
+        Self { context, held: Some(held), name, round: None, late, as_of: Zxid(0), closing: false }
     }
 
     fn path(&self) -> &str {
@@ -98,6 +101,14 @@ impl Departure {
     }
 
     async fn leave(mut self) -> Result<Released, Error> {
+        match self.go().await? {
+            // It was us: only the answer was lost.
+            Released::Lost(LossReason::NodeDeleted) if self.closing => Ok(Released::Deleted),
+            released => Ok(released),
+        }
+    }
+
+    async fn go(&mut self) -> Result<Released, Error> {
         loop {
             if let Some(reason) = self.lost() {
                 return Ok(Released::Lost(reason));
@@ -254,6 +265,10 @@ impl Departure {
                 }
                 Ok(Some(Released::Deleted))
             }
+            Err(error) if error.outcome_unknown() => {
+                self.closing = true;
+                self.pause(error).await.map(|()| None)
+            }
             Err(error) => match error.kind() {
                 // Kazoo removes it as it begins to leave.
                 ErrorKind::Transaction { index: 1, code: ErrorCode::NoNode } => match self.held.take() {
@@ -273,16 +288,14 @@ impl Departure {
     /// Curator's last one deletes its node first and `ready` then: it must be gone before we enter again.
     async fn clear(&self) -> Result<(), Error> {
         let (client, ready) = (&self.context.client, path::join(self.path(), READY));
-        let look = until_answered(|| client.exists(ready.as_str()).send()).await;
-        match look.map_err(|error| explain(self.path(), error))? {
-            Some(stat) if stat.czxid <= self.as_of => {
-                match until_answered(|| client.delete(ready.as_str()).send()).await {
-                    Ok(()) => Ok(()),
-                    Err(error) if error.is_no_node() => Ok(()),
-                    Err(error) => Err(explain(self.path(), error)),
+        loop {
+            let look = until_answered(|| client.exists(ready.as_str()).send()).await;
+            match look.map_err(|error| explain(self.path(), error))? {
+                Some(stat) if stat.czxid <= self.as_of => {
+                    stale::remove(client, self.path(), stat.czxid).await?;
                 }
+                _ => return Ok(()),
             }
-            _ => Ok(()),
         }
     }
 }

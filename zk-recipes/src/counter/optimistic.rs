@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use zk_client::{Client, Error as ClientError, Node};
-use zk_proto::{Acl, ErrorCode, path};
+use zk_proto::{Acl, ErrorCode, Stat, path};
 
 use crate::asking::{explain, passes, until_answered};
 use crate::contender::{Leftover, Parents};
@@ -54,7 +54,7 @@ pub(super) struct Optimistic {
 }
 
 /// How one try ended.
-enum Try {
+pub(super) enum Try {
     Written,
     /// The caller did not want to change what is there.
     Unwanted,
@@ -148,7 +148,13 @@ impl Optimistic {
     ) -> Result<Try, Error> {
         let found = self.read().await?;
         let Some(data) = decide(found.as_ref().map(|node| &node.data[..]))? else { return Ok(Try::Unwanted) };
-        let version = found.map(|node| node.stat.version);
+        self.write_over(found.map(|node| node.stat).as_ref(), data).await
+    }
+
+    /// Writes over what was `seen`, or makes the node if that was nothing. [`Try::Conflict`] if it is something else
+    /// by now.
+    pub(super) async fn write_over(&self, seen: Option<&Stat>, data: Bytes) -> Result<Try, Error> {
+        let version = seen.map(|stat| stat.version);
         let marker = self
             .exact
             .then(|| path::join(&self.path, &format!("op-{}", Uuid::from_random(self.client.random_bits()))));
@@ -160,7 +166,7 @@ impl Optimistic {
                 Err(error) => error,
             };
             if error.outcome_unknown() {
-                match self.fate(version, mark.marker.as_deref(), error).await? {
+                match self.fate(seen, mark.marker.as_deref(), error).await? {
                     Fate::Done => return Ok(Try::Written),
                     Fate::NotDone => continue,
                 }
@@ -200,7 +206,7 @@ impl Optimistic {
     /// Looks what has become of a write, after a sync: what an old connection still carries is refused.
     async fn fate(
         &self,
-        version: Option<i32>,
+        seen: Option<&Stat>,
         marker: Option<&str>,
         lost: ClientError,
     ) -> Result<Fate, Error> {
@@ -216,11 +222,11 @@ impl Optimistic {
             }
         });
         let (there, marked) = looked.await.map_err(|error| explain(path, error))?;
-        match (marked, version, there) {
+        match (marked, seen, there) {
             (Some(true), ..) => Ok(Fate::Done),
             (Some(false), ..) => Ok(Fate::NotDone),
-            // Nothing was written since.
-            (None, Some(version), Some(stat)) if stat.version == version => Ok(Fate::NotDone),
+            // Nothing was written since. The version alone does not tell: it begins anew with the node.
+            (None, Some(seen), Some(stat)) if stat.mzxid == seen.mzxid => Ok(Fate::NotDone),
             (None, None, None) => Ok(Fate::NotDone),
             _ => Err(Error::Indeterminate { path: self.path.clone(), source: lost }),
         }

@@ -1,11 +1,12 @@
 //! A value that everybody watches.
 
 use bytes::Bytes;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use zk_client::{Client, Error as ClientError, Node, SessionState};
+use zk_client::{Client, Error as ClientError, Node, SessionState, Watch};
 use zk_proto::{Acl, Stat, Zxid};
 
 use super::optimistic::Optimistic;
@@ -124,11 +125,11 @@ impl SharedValueBuilder {
     pub async fn open(self) -> Result<SharedValue, Error> {
         let at = self.at.clone();
         let keeper = Keeper { builder: self };
-        let node = keeper.seeded().await?;
+        let (node, watch) = keeper.seeded().await?;
         let first = SharedState { value: None, version: -1, mzxid: Zxid(0), stale: true };
         let state = Arc::new(watch::channel(first).0);
-        show(&state, Some((&node.stat, node.data)));
-        let task = tokio::spawn(keeper.run(Arc::clone(&state))).abort_handle();
+        show(&state, Some((node.stat, node.data)));
+        let task = tokio::spawn(keeper.run(Arc::clone(&state), watch)).abort_handle();
         Ok(SharedValue { at, state, task })
     }
 }
@@ -180,11 +181,12 @@ impl SharedValue {
         let value = value.into();
         let set = || self.at.client.set(self.at.path.as_str(), value.clone()).send();
         let stat = until_answered(set).await.map_err(|error| explain(&self.at.path, error))?;
-        show(&self.state, Some((&stat, value)));
+        show(&self.state, Some((stat, value)));
         Ok(())
     }
 
-    /// Writes if the value is still the one that was `seen`. Returns whether it was.
+    /// Writes if the value is still the one that was `seen`. Returns whether it was. The server compares versions,
+    /// which begin anew when a node is deleted and made again.
     ///
     /// # Errors
     /// [`Error::Indeterminate`] when the answer was lost and something was written meanwhile;
@@ -198,14 +200,14 @@ impl SharedValue {
             let set = self.at.client.set(path, value.clone()).version(seen.version).await;
             let error = match set {
                 Ok(stat) => {
-                    show(&self.state, Some((&stat, value)));
+                    show(&self.state, Some((stat, value)));
                     return Ok(true);
                 }
                 Err(error) => error,
             };
             if error.outcome_unknown() {
-                let now = self.look().await?;
-                if now != Some(seen.version) {
+                // The version alone does not tell: it begins anew with the node.
+                if self.look().await? != Some(seen.mzxid) {
                     return Err(Error::Indeterminate { path: path.to_owned(), source: error });
                 }
             } else if error.is_bad_version() || error.is_no_node() {
@@ -218,8 +220,8 @@ impl SharedValue {
         }
     }
 
-    /// The version, after a sync.
-    async fn look(&self) -> Result<Option<i32>, Error> {
+    /// The transaction that wrote it last, after a sync.
+    async fn look(&self) -> Result<Option<Zxid>, Error> {
         let (client, path) = (&self.at.client, self.at.path.as_str());
         let look = || async move {
             let (sync, look) = (client.sync(path).send(), client.exists(path).send());
@@ -227,7 +229,7 @@ impl SharedValue {
             look.await
         };
         let stat = until_answered(look).await.map_err(|error| explain(path, error))?;
-        Ok(stat.map(|stat| stat.version))
+        Ok(stat.map(|stat| stat.mzxid))
     }
 }
 
@@ -238,7 +240,7 @@ impl Drop for SharedValue {
 }
 
 /// Shows what was read or written, unless something later is shown already.
-fn show(state: &watch::Sender<SharedState>, seen: Option<(&Stat, Bytes)>) {
+fn show(state: &watch::Sender<SharedState>, seen: Option<(Stat, Bytes)>) {
     state.send_if_modified(|shown| {
         let next = match seen {
             Some((stat, _)) if stat.mzxid < shown.mzxid => return false,
@@ -252,15 +254,13 @@ fn show(state: &watch::Sender<SharedState>, seen: Option<(&Stat, Bytes)>) {
     });
 }
 
-/// Waits until the connection was lost and is back: what is shown is stale from then until it is read again.
-async fn out_of_sight(states: &mut watch::Receiver<SessionState>, state: &watch::Sender<SharedState>) {
+/// Marks the value stale whenever the connection is lost, for ever.
+async fn mark_stale(
+    states: &mut watch::Receiver<SessionState>,
+    state: &watch::Sender<SharedState>,
+) -> Infallible {
     loop {
-        let connected = states.borrow_and_update().is_connected();
-        let stale = state.borrow().stale;
-        if connected && stale {
-            return;
-        }
-        if !connected {
+        if !states.borrow_and_update().is_connected() {
             state.send_if_modified(|shown| !std::mem::replace(&mut shown.stale, true));
         }
         if states.changed().await.is_err() {
@@ -269,33 +269,32 @@ async fn out_of_sight(states: &mut watch::Receiver<SessionState>, state: &watch:
     }
 }
 
-/// The task: reads, shows, waits for the watch.
+/// Waits until the connection was lost and is back: what is shown is stale from then until it is read again.
+async fn out_of_sight(states: &mut watch::Receiver<SessionState>, state: &watch::Sender<SharedState>) {
+    let mut back = states.clone();
+    let is_back = async {
+        while !back.borrow_and_update().is_connected() || !state.borrow().stale {
+            if back.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        never = mark_stale(states, state) => match never {},
+        () = is_back => {}
+    }
+}
+
+/// The task: waits for the watch, reads, shows.
 struct Keeper {
     builder: SharedValueBuilder,
 }
 
 impl Keeper {
-    async fn run(self, state: Arc<watch::Sender<SharedState>>) {
+    async fn run(self, state: Arc<watch::Sender<SharedState>>, mut watch: Watch) {
         let mut states = self.builder.at.client.session_state();
         loop {
-            let read = async {
-                let at = &self.builder.at;
-                until_answered(|| at.client.get(at.path.as_str()).watch().send()).await
-            };
-            let watch = match self.shown_stale(&mut states, &state, read).await {
-                Ok((node, watch)) => {
-                    show(&state, Some((&node.stat, node.data)));
-                    watch
-                }
-                Err(error) if error.is_no_node() => match self.absent(&mut states, &state).await {
-                    Ok(()) => continue,
-                    Err(_) => return,
-                },
-                Err(error) => {
-                    tracing::warn!(path = self.builder.at.path, %error, "not followed any more");
-                    return;
-                }
-            };
             let event = tokio::select! {
                 biased;
                 event = watch => event.map(drop),
@@ -304,71 +303,61 @@ impl Keeper {
             if event.is_err_and(|error| error.is_session_lost() && !passes(&error)) {
                 return;
             }
-        }
-    }
-
-    /// The node is gone: shows that, and waits for another one, or makes it.
-    async fn absent(
-        &self,
-        states: &mut watch::Receiver<SessionState>,
-        state: &watch::Sender<SharedState>,
-    ) -> Result<(), ClientError> {
-        show(state, None);
-        if self.builder.recreate {
-            if self.seeded().await.is_err() {
-                // Refused for now, or for good: not at once again.
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            return Ok(());
-        }
-        let at = &self.builder.at;
-        let look = async {
-            let look = || at.client.exists(at.path.as_str()).watch().send();
-            let (stat, watch) = until_answered(look).await?;
-            if stat.is_none() {
-                watch.await?;
-            }
-            Ok::<_, ClientError>(())
-        };
-        match self.shown_stale(states, state, look).await {
-            Err(error) if !passes(&error) => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    /// Waits for `what`, and marks the value stale when the connection is lost meanwhile.
-    async fn shown_stale<T>(
-        &self,
-        states: &mut watch::Receiver<SessionState>,
-        state: &watch::Sender<SharedState>,
-        what: impl Future<Output = T>,
-    ) -> T {
-        let mut what = std::pin::pin!(what);
-        loop {
-            tokio::select! {
+            let read = tokio::select! {
                 biased;
-                done = &mut what => return done,
-                () = out_of_sight(states, state) => {}
+                read = self.read(&state) => read,
+                never = mark_stale(&mut states, &state) => match never {},
+            };
+            watch = match read {
+                Ok((node, watch)) => {
+                    show(&state, node.map(|node| (node.stat, node.data)));
+                    watch
+                }
+                Err(error) => {
+                    tracing::warn!(path = self.builder.at.path, %error, "not followed any more");
+                    return;
+                }
+            };
+        }
+    }
+
+    /// The node, if there is one, and a watch on what comes next. Makes the node anew if that is asked for.
+    async fn read(&self, state: &watch::Sender<SharedState>) -> Result<(Option<Node>, Watch), ClientError> {
+        let at = &self.builder.at;
+        loop {
+            match until_answered(|| at.client.get(at.path.as_str()).watch().send()).await {
+                Ok((node, watch)) => return Ok((Some(node), watch)),
+                Err(error) if error.is_no_node() => show(state, None),
+                Err(error) => return Err(error),
+            }
+            if self.builder.recreate {
+                match self.seeded().await {
+                    Ok((node, watch)) => return Ok((Some(node), watch)),
+                    // Refused for now, or for good: not at once again.
+                    Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                }
+                continue;
+            }
+            let look = || at.client.exists(at.path.as_str()).watch().send();
+            if let (None, watch) = until_answered(look).await? {
+                return Ok((None, watch));
             }
         }
     }
 
-    /// The node, made with the seed if need be.
-    async fn seeded(&self) -> Result<Node, Error> {
+    /// The node, made with the seed if need be, and a watch on it.
+    async fn seeded(&self) -> Result<(Node, Watch), Error> {
         let SharedValueBuilder { at, seed, seed_empty, .. } = &self.builder;
         loop {
-            if let Some(node) = at.read().await?
-                && (!seed_empty || !node.data.is_empty())
-            {
-                return Ok(node);
-            }
-            let seed_it = at.change(|now| {
-                let missing = now.is_none_or(|data| *seed_empty && data.is_empty());
-                Ok(missing.then(|| seed.clone()))
-            });
-            match seed_it.await {
+            let unseeded = match until_answered(|| at.client.get(at.path.as_str()).watch().send()).await {
+                Ok((node, _)) if *seed_empty && node.data.is_empty() => Some(node.stat),
+                Ok(seen) => return Ok(seen),
+                Err(error) if error.is_no_node() => None,
+                Err(error) => return Err(explain(&at.path, error)),
+            };
+            match at.write_over(unseeded.as_ref(), seed.clone()).await {
                 // By whom does not matter.
-                Ok(_) | Err(Error::Indeterminate { .. } | Error::Conflict { .. }) => {}
+                Ok(_) | Err(Error::Indeterminate { .. }) => {}
                 Err(error) => return Err(error),
             }
         }

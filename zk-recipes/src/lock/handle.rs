@@ -51,9 +51,10 @@ use crate::held::Held;
 /// children are ignored, with one warning each.
 ///
 /// # Cost
-/// Free: one round trip of two requests (create and list, sent back to back); and one read that nobody waits for,
-/// once it is held for longer than [`OWN_WATCH_DELAY`](crate::limits::OWN_WATCH_DELAY). Waiting: one read that leaves a watch on the node before us; one list and at most one such read for
-/// each time that node goes. A release is one request, and wakes one waiter.
+/// Free: one round trip of two requests (create and list, sent back to back). Waiting: one read that leaves a watch
+/// on the node before us; one list and at most one such read for each time that node goes. Held for longer than
+/// [`OWN_WATCH_DELAY`](crate::limits::OWN_WATCH_DELAY): one read that leaves a watch on the own node, which nobody
+/// waits for. A release is one request, and wakes one waiter.
 ///
 /// # Guarantees
 /// First come, first served, and never more than one holder while clocks run at nearly the same rate: a guard
