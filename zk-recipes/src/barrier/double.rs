@@ -11,7 +11,7 @@ use zk_proto::{Acl, SessionId, Zxid, path};
 
 use super::decision::{Entering, READY, entering, goes_on};
 use super::stale;
-use super::ticket::BarrierTicket;
+use super::ticket::{BarrierTicket, Opened};
 use crate::asking::{explain, passes, session_of, until_answered};
 use crate::contender::{Context, Grant, Holding, Leftover, Options, Parents, Patience, Rule};
 use crate::dialect::Dialect;
@@ -58,8 +58,8 @@ use crate::sequence::Sequence;
 /// `ready` that crashed participants have left behind lets nobody in: it is older than everybody there, and is
 /// removed. (Stock Curator and Kazoo take it for an open round.) Who comes while a round goes on, one too many or
 /// started again, is let in to it, as Curator does; it is waited for by those who begin to leave after that, and
-/// leaves without waiting when the round was closed meanwhile. A participant whose session has not expired yet counts, whether
-/// its process lives or not.
+/// leaves without waiting when the round was closed meanwhile. A participant whose session has not expired yet
+/// counts, whether its process lives or not.
 ///
 /// # Loss
 /// | what happens | while entering | inside | while leaving |
@@ -70,7 +70,8 @@ use crate::sequence::Sequence;
 ///
 /// # Cancellation
 /// Dropping an enter future at any point deletes the own node in the background. If the round had been opened just
-/// then the others are inside with one absentee. Dropping a ticket leaves without waiting.
+/// then the others are inside with one absentee. Dropping a ticket leaves without waiting. Who enters again with the
+/// same client waits until such a node is gone, and is not counted twice.
 ///
 /// # Differences from Curator and Kazoo
 /// Both hang when a path is used for round after round: one who still leaves takes those who enter the next round
@@ -218,6 +219,8 @@ impl DoubleBarrier {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
         let entered = async {
             loop {
+                // A node of ours that is on its way out is not to be counted beside the new one.
+                self.context.reaper.settled(&path::join(self.path(), "")).await;
                 let session = session_of(&self.context.client, self.path()).await?;
                 match self.attempt(session, &runtime, until).await? {
                     Attempt::Entered(ticket) => return Ok(Some(ticket)),
@@ -293,17 +296,18 @@ impl DoubleBarrier {
             };
             let names = names.unwrap_or_default();
             let members = names.iter().filter(|name| *name != READY).count();
-            match entering(czxid, stat.map(|stat| stat.czxid), members, self.quantity) {
-                Entering::In => return Ok(Attempt::Entered(self.ticket(held, name))),
+            let opened = stat.map(|stat| stat.czxid);
+            match entering(czxid, opened, members, self.quantity) {
+                Entering::In => return Ok(self.inside(held, name, opened, false)),
                 Entering::Open => {
-                    if self.open(&ready, session).await? {
-                        return Ok(Attempt::Entered(self.ticket(held, name)));
+                    if let Some(at) = self.open(&ready, session).await? {
+                        return Ok(self.inside(held, name, Some(at), false));
                     }
                 }
                 Entering::Weigh => {
-                    let age = stat.map_or(Zxid(0), |stat| stat.czxid);
+                    let age = opened.unwrap_or(Zxid(0));
                     if goes_on(age, &self.ages(&names).await?) {
-                        return Ok(Attempt::Entered(self.ticket(held, name).come_late(age)));
+                        return Ok(self.inside(held, name, opened, true));
                     }
                     tracing::warn!(
                         path = self.path(),
@@ -312,7 +316,7 @@ impl DoubleBarrier {
                     stale::remove(client, self.path(), age).await?;
                 }
                 Entering::Wait => match wait(watch, &mut lost, until).await {
-                    Woken::Opened => return Ok(Attempt::Entered(self.ticket(held, name))),
+                    Woken::Opened(at) => return Ok(self.inside(held, name, at, false)),
                     Woken::Look => {}
                     Woken::Lost(LossReason::NodeDeleted) => {
                         return Err(Error::NodeDeleted { path: self.path().to_owned() });
@@ -321,8 +325,10 @@ impl DoubleBarrier {
                     Woken::TimedOut => {
                         // It may have been opened in the last moment, and us counted in.
                         let look = client.exists(ready.as_str()).in_session(session).send().await;
-                        if look.ok().flatten().is_some_and(|stat| stat.czxid > czxid) {
-                            return Ok(Attempt::Entered(self.ticket(held, name)));
+                        if let Some(at) = look.ok().flatten().map(|stat| stat.czxid)
+                            && at > czxid
+                        {
+                            return Ok(self.inside(held, name, Some(at), false));
                         }
                         // If that fails it is seen through in the background.
                         drop(held.release().await);
@@ -333,8 +339,9 @@ impl DoubleBarrier {
         }
     }
 
-    fn ticket(&self, held: Held, name: String) -> BarrierTicket {
-        BarrierTicket::new(Arc::clone(&self.context), held, name)
+    fn inside(&self, held: Held, name: String, at: Option<Zxid>, late: bool) -> Attempt {
+        let round = Opened { at, late };
+        Attempt::Entered(BarrierTicket::new(Arc::clone(&self.context), held, name, round))
     }
 
     fn create(&self, own: &str, session: SessionId) -> zk_client::Pending<zk_client::Created> {
@@ -414,12 +421,12 @@ impl DoubleBarrier {
         Ok(None)
     }
 
-    /// Opens the round: whether it was us, for certain.
-    async fn open(&self, ready: &str, session: SessionId) -> Result<bool, Error> {
+    /// Opens the round: when, if it was us, for certain.
+    async fn open(&self, ready: &str, session: SessionId) -> Result<Option<Zxid>, Error> {
         let create = self.context.client.create(ready, Bytes::new()).acl(self.acl.clone());
         match create.in_session(session).send().await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_node_exists() || passes(&error) => Ok(false),
+            Ok(created) => Ok(Some(created.stat.czxid)),
+            Err(error) if error.is_node_exists() || passes(&error) => Ok(None),
             Err(error) => Err(explain(self.path(), error)),
         }
     }
@@ -438,7 +445,8 @@ impl DoubleBarrier {
 }
 
 enum Woken {
-    Opened,
+    /// When, if the server says so.
+    Opened(Option<Zxid>),
     Look,
     Lost(LossReason),
     TimedOut,
@@ -460,7 +468,7 @@ async fn wait(
         reason = lost => Woken::Lost(reason),
         // Made after our node, so after all have come, even if somebody has removed it since.
         event = watch => match event {
-            Ok(event) if event.event_type == EventType::NodeCreated => Woken::Opened,
+            Ok(event) if event.event_type == EventType::NodeCreated => Woken::Opened(event.zxid),
             _ => Woken::Look,
         },
         () = timer => Woken::TimedOut,

@@ -8,9 +8,12 @@
 //! | `ticket` | [`BarrierTicket`]: leaving |
 //! | `stale` | removing what a round has left behind |
 //! | `decision` | when to pass and whom to wait for: pure |
+//! | `model` | tests: random interleavings of those decisions |
 
 mod decision;
 mod double;
+#[cfg(test)]
+mod model;
 mod single;
 mod stale;
 mod ticket;

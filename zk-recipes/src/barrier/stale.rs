@@ -1,5 +1,10 @@
 //! Removing the `ready` of a round that is over, and never that of another one.
+//!
+//! A name can be deleted, not an age; so all who remove a `ready` write the data of the barrier's node with it, and
+//! whoever has looked before another one's removal is refused.
 
+use bytes::Bytes;
+use zk_client::ops::Transaction;
 use zk_client::{Client, ErrorCode};
 use zk_proto::{Zxid, path};
 
@@ -7,11 +12,18 @@ use super::decision::READY;
 use crate::asking::{explain, passes};
 use crate::error::Error;
 
+/// Adds the removal of `ready`, if the barrier's data are still these of this version.
+pub(super) fn with_ready<'a>(
+    transaction: Transaction<'a>,
+    barrier: &str,
+    data: Bytes,
+    version: i32,
+) -> Transaction<'a> {
+    transaction.delete(path::join(barrier, READY)).set_version(barrier, data, version)
+}
+
 /// Removes the `ready` that was made at `age`, if it is still there. Afterwards one looks again: nothing is promised
 /// when the answer was lost or somebody else was faster.
-///
-/// A name can be deleted, not an age; so all who remove a `ready` write the version of the barrier's node with it,
-/// and whoever has looked before another one's removal is refused.
 pub(super) async fn remove(client: &Client, barrier: &str, age: Zxid) -> Result<(), Error> {
     let ready = path::join(barrier, READY);
     // In this order, in one flight.
@@ -24,8 +36,8 @@ pub(super) async fn remove(client: &Client, barrier: &str, age: Zxid) -> Result<
     if look.is_none_or(|stat| stat.czxid != age) {
         return Ok(());
     }
-    let write = client.transaction().set_version(barrier, node.data, node.stat.version);
-    let Err(error) = write.delete(ready.as_str()).commit().await else { return Ok(()) };
+    let removal = with_ready(client.transaction(), barrier, node.data, node.stat.version);
+    let Err(error) = removal.commit().await else { return Ok(()) };
     match error.code() {
         Some(ErrorCode::BadVersion | ErrorCode::NoNode) => Ok(()),
         // One may delete here, and not write: all one can do is to be quick.

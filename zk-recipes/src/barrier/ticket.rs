@@ -1,11 +1,13 @@
 //! Inside a double barrier: the ticket, and leaving with the others.
 
+use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
+use zk_client::ops::Exists;
 use zk_client::{Children, Error as ClientError, ErrorKind, Node, Pending, Watch};
-use zk_proto::{ErrorCode, Zxid, path};
+use zk_proto::{ErrorCode, Stat, Zxid, path};
 
 use super::decision::{Leaving, READY, leaving};
 use super::stale;
@@ -24,8 +26,16 @@ pub struct BarrierTicket {
     context: Arc<Context>,
     held: Held,
     name: String,
-    /// The `ready` that was there before our node: others of the round need not know of us.
-    late: Option<Zxid>,
+    round: Opened,
+}
+
+/// What one knows of the `ready` that has let one in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opened {
+    /// When it was made. Servers before 3.9 do not say so with the event that tells of it.
+    pub(super) at: Option<Zxid>,
+    /// It was there before our node: others of the round need not know of us.
+    pub(super) late: bool,
 }
 
 impl Deref for BarrierTicket {
@@ -37,14 +47,8 @@ impl Deref for BarrierTicket {
 }
 
 impl BarrierTicket {
-    pub(super) const fn new(context: Arc<Context>, held: Held, name: String) -> Self {
-        Self { context, held, name, late: None }
-    }
-
-    /// Of one who has come to a round that had been opened before, by this `ready`.
-    pub(super) fn come_late(mut self, ready: Zxid) -> Self {
-        self.late = Some(ready);
-        self
+    pub(super) const fn new(context: Arc<Context>, held: Held, name: String, round: Opened) -> Self {
+        Self { context, held, name, round }
     }
 
     /// Waits until all want to leave, and leaves. [`Released::Lost`] tells that we had no part in it any more: our
@@ -81,8 +85,7 @@ struct Departure {
     name: String,
     /// Those of our round: whoever was there when we began to leave.
     round: Option<BTreeSet<String>>,
-    /// As the ticket's.
-    late: Option<Zxid>,
+    opened: Opened,
     /// The last change of the barrier's children by then. A node that is younger belongs to the next round, even
     /// if it has the name of one of ours.
     as_of: Zxid,
@@ -92,8 +95,8 @@ struct Departure {
 
 impl Departure {
     fn new(ticket: BarrierTicket) -> Self {
-        let BarrierTicket { context, held, name, late } = ticket;
-        Self { context, held: Some(held), name, round: None, late, as_of: Zxid(0), closing: false }
+        let BarrierTicket { context, held, name, round: opened } = ticket;
+        Self { context, held: Some(held), name, round: None, opened, as_of: Zxid(0), closing: false }
     }
 
     fn path(&self) -> &str {
@@ -132,7 +135,7 @@ impl Departure {
                     return Ok(Released::Deleted);
                 }
                 Leaving::CloseRound => {
-                    if let Some(released) = self.close_round().await? {
+                    if let Some(released) = self.close_round(names.barrier).await? {
                         return Ok(released);
                     }
                 }
@@ -179,16 +182,25 @@ impl Departure {
     /// Whether our round was closed without us. Those of it did not wait for one who came late if they had begun to
     /// leave before; and whoever is there after that enters the next round, and waits for us to do so too.
     async fn is_over_for_us(&self) -> Result<bool, Error> {
-        let (Some(late), Some(_)) = (self.late, &self.held) else { return Ok(false) };
-        let (client, ready) = (&self.context.client, path::join(self.path(), READY));
-        let look = until_answered(|| client.exists(ready.as_str()).send()).await;
+        if !self.opened.late || self.held.is_none() {
+            return Ok(false);
+        }
+        let look = until_answered(|| self.ready().send()).await;
         let stat = look.map_err(|error| explain(self.path(), error))?;
-        Ok(stat.is_none_or(|stat| stat.czxid != late))
+        Ok(stat.map(|stat| stat.czxid) != self.opened.at)
+    }
+
+    fn ready(&self) -> Exists<'_> {
+        self.context.client.exists(path::join(self.path(), READY))
     }
 
     async fn list(&mut self) -> Result<Listing, Error> {
         let client = self.context.client.clone();
         let path = self.path().to_owned();
+        if self.opened.at.is_none() {
+            let look = until_answered(|| self.ready().send()).await;
+            self.opened.at = look.map_err(|error| explain(&path, error))?.map(|stat| stat.czxid);
+        }
         let listed = until_answered(|| client.get_children(path.as_str()).send()).await;
         let Children { names, stat, .. } = match listed {
             Ok(children) => children,
@@ -207,7 +219,7 @@ impl Departure {
                 of_round
             }
         };
-        Ok(Listing { of_round, ready })
+        Ok(Listing { of_round, ready, barrier: stat })
     }
 
     fn look(&self, name: &str) -> Pending<(Node, Watch)> {
@@ -223,11 +235,28 @@ impl Departure {
         };
         if node.stat.czxid > self.as_of {
             // It left, and has come back for the next round.
-            if let Some(round) = &mut self.round {
-                round.remove(name);
-            }
+            self.without(name);
             return Ok(());
         }
+        // One who came late may have found nobody of the round any more, and have closed it: then he waits for the
+        // next one, and it may be us that he waits for.
+        let mut closed = None;
+        if let Some(opened) = self.opened.at.filter(|opened| node.stat.czxid > *opened) {
+            match self.ready().watch().send().await {
+                Ok((Some(stat), watch)) if stat.czxid == opened => closed = Some(watch),
+                Ok(_) => {
+                    self.without(name);
+                    return Ok(());
+                }
+                Err(error) => return self.pause(error).await,
+            }
+        }
+        let closed = async {
+            match closed {
+                Some(watch) => watch.await,
+                None => std::future::pending().await,
+            }
+        };
         let lost = self.held.as_ref().map(Held::lost);
         let lost = async {
             match lost {
@@ -242,6 +271,17 @@ impl Departure {
                 Ok(_) => Ok(()),
                 Err(error) => self.pause(error).await,
             },
+            event = closed => match event {
+                Ok(_) => Ok(()),
+                Err(error) => self.pause(error).await,
+            },
+        }
+    }
+
+    /// This one is not of our round.
+    fn without(&mut self, name: &str) {
+        if let Some(round) = &mut self.round {
+            round.remove(name);
         }
     }
 
@@ -254,45 +294,55 @@ impl Departure {
     }
 
     /// The last of the round goes, and `ready` with it: whoever lingers finds both gone.
-    async fn close_round(&mut self) -> Result<Option<Released>, Error> {
+    async fn close_round(&mut self, barrier: Stat) -> Result<Option<Released>, Error> {
         let Some(held) = &self.held else { return Ok(Some(Released::Deleted)) };
-        let (client, ready) = (&self.context.client, path::join(self.path(), READY));
-        let close = client.transaction().delete(held.node()).delete(ready).in_session(held.session());
-        match close.commit().await {
+        let (client, path) = (&self.context.client, self.path());
+        let (data, version) = if barrier.data_length == 0 {
+            (Bytes::new(), barrier.version)
+        } else {
+            match client.get(path).await {
+                Ok(node) => (node.data, node.stat.version),
+                Err(error) => return self.pause(error).await.map(|()| None),
+            }
+        };
+        let go = || client.transaction().delete(held.node()).in_session(held.session());
+        let mut closed = stale::with_ready(go(), path, data, version).commit().await;
+        if closed.as_ref().is_err_and(|error| error.code() == Some(ErrorCode::NoAuth)) {
+            // One may delete here, and not write.
+            closed = go().delete(path::join(path, READY)).commit().await;
+        }
+        let error = match closed {
             Ok(_) => {
                 if let Some(held) = self.held.take() {
                     held.into_holding().forget();
                 }
-                Ok(Some(Released::Deleted))
+                return Ok(Some(Released::Deleted));
             }
             Err(error) if error.outcome_unknown() => {
                 self.closing = true;
-                self.pause(error).await.map(|()| None)
+                return self.pause(error).await.map(|()| None);
             }
-            Err(error) => match error.kind() {
-                // Kazoo removes it as it begins to leave.
-                ErrorKind::Transaction { index: 1, code: ErrorCode::NoNode } => match self.held.take() {
-                    Some(held) => held.release().await.map(Some),
-                    None => Ok(Some(Released::Deleted)),
-                },
-                ErrorKind::Transaction { index: 0, code: ErrorCode::NoNode } => match self.held.take() {
-                    // Ours is gone; or an earlier try of this has done it.
-                    Some(held) => held.release().await.map(Some),
-                    None => Ok(None),
-                },
-                _ => self.pause(error).await.map(|()| None),
+            Err(error) => error,
+        };
+        match error.kind() {
+            // Our node is gone, maybe by an earlier try of this; or `ready`, which Kazoo removes as it begins to leave.
+            ErrorKind::Transaction { index: 0 | 1, code: ErrorCode::NoNode } => match self.held.take() {
+                Some(held) => held.release().await.map(Some),
+                None => Ok(None),
             },
+            // Somebody has removed a `ready`: was it this one?
+            ErrorKind::Transaction { code: ErrorCode::BadVersion, .. } => Ok(None),
+            _ => self.pause(error).await.map(|()| None),
         }
     }
 
     /// Curator's last one deletes its node first and `ready` then: it must be gone before we enter again.
     async fn clear(&self) -> Result<(), Error> {
-        let (client, ready) = (&self.context.client, path::join(self.path(), READY));
         loop {
-            let look = until_answered(|| client.exists(ready.as_str()).send()).await;
+            let look = until_answered(|| self.ready().send()).await;
             match look.map_err(|error| explain(self.path(), error))? {
                 Some(stat) if stat.czxid <= self.as_of => {
-                    stale::remove(client, self.path(), stat.czxid).await?;
+                    stale::remove(&self.context.client, self.path(), stat.czxid).await?;
                 }
                 _ => return Ok(()),
             }
@@ -306,4 +356,6 @@ struct Listing {
     of_round: Vec<String>,
     /// Whether `ready` is there.
     ready: bool,
+    /// Of the barrier's node.
+    barrier: Stat,
 }

@@ -47,8 +47,9 @@ use crate::participants::{self, Participant};
 ///
 /// # Cost
 /// Entering: one round trip of two requests (create and list, sent back to back). Following: one read that leaves a
-/// watch on the node before ours; one list and at most one such read for each time that node goes. Leading: one read
-/// that leaves a watch on the own node. A leader that goes wakes one follower. After a lost connection a follower
+/// watch on the node before ours; one list and at most one such read for each time that node goes. Leading
+/// for longer than [`OWN_WATCH_DELAY`](crate::limits::OWN_WATCH_DELAY): one read that leaves a watch on the own node.
+/// A leader that goes wakes one follower. After a lost connection a follower
 /// lists once; a leader that keeps its place asks for sync and list together, and reads its node twice.
 ///
 /// # Guarantees

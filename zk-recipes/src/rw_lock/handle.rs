@@ -52,8 +52,8 @@ use crate::participants::{self, Participant};
 /// [`InterProcessReadWriteLock`]: https://curator.apache.org/docs/recipes-shared-reentrant-read-write-lock
 ///
 /// # Cost
-/// Free: one round trip of two requests (create and list, sent back to back) and one read behind it that nobody
-/// waits for. Waiting: one read that leaves a watch, a reader's on the nearest writer before it, a writer's on
+/// Free: one round trip of two requests (create and list, sent back to back); and one read that nobody waits for,
+/// once it is held for longer than [`OWN_WATCH_DELAY`](crate::limits::OWN_WATCH_DELAY). Waiting: one read that leaves a watch, a reader's on the nearest writer before it, a writer's on
 /// whoever is next before it; one list and at most one such read for each time that node goes. A release is one
 /// request. A writer's wakes the readers up to the next writer, who are all let in, or that writer; a reader's
 /// wakes nobody but a writer right behind it. A downgrade is two requests, one of which is waited for.

@@ -450,8 +450,13 @@ fn play(seed: u64, peers: usize, curators: usize, layout: Layout, shared: bool, 
     world
 }
 
+/// As many as `PROPTEST_CASES` says; without it enough to find what was put in on purpose.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1000)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn never_too_many_and_nothing_left(
