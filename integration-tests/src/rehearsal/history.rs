@@ -59,10 +59,11 @@ impl<E> History<E> {
         self.still.iter().any(|(w, _, until)| *w == who && *until <= at && at <= *until + TURN)
     }
 
-    /// The end of the time in which `who` stood still at `at`, if it did.
+    /// The end of the time in which `who` stood still at `at`, if it did. Until its first turn after that it has done
+    /// nothing either.
     #[must_use]
     pub fn stood_still(&self, who: Who, at: Duration) -> Option<Duration> {
-        let still = self.still.iter().filter(|(w, from, until)| *w == who && *from <= at && at <= *until);
+        let still = self.still.iter().filter(|(w, from, until)| *w == who && *from <= at && at <= *until + TURN);
         still.map(|(.., until)| *until).max()
     }
 }
