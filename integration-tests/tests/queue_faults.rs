@@ -204,6 +204,16 @@ async fn a_lost_acknowledgement_is_looked_up() -> Outcome {
         children(&direct, PATH, 0).await;
         children(&direct, CLAIMS, 0).await;
     }
+    // The item went by another hand: nothing was written, and nobody says so.
+    jobs.put("a").await?;
+    let delivery = soon(jobs.take()).await?;
+    direct.delete(delivery.node()).await?;
+    let cut = proxy.on_request(OpCode::Multi).cut_before();
+    let refused = soon(delivery.transaction().create("/not-done", "").commit_and_ack()).await;
+    assert!(matches!(refused, Err(Error::Lost { reason: LossReason::NodeDeleted, .. })), "{refused:?}");
+    assert_eq!(cut.times(), 1);
+    assert!(direct.exists("/not-done").await?.is_none());
+    children(&direct, CLAIMS, 0).await;
     // Given back, whatever is lost on the way.
     for lost in losses(&proxy, OpCode::Delete) {
         jobs.put("a").await?;

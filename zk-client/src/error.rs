@@ -56,15 +56,24 @@ struct Repr {
     zxid: Option<Zxid>,
     outcome_unknown: bool,
     detail: Option<String>,
+    /// The client has ended with its session.
+    last_session: bool,
 }
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, operation: &'static str) -> Self {
-        Self(Box::new(Repr { kind, operation, path: None, zxid: None, outcome_unknown: false, detail: None }))
+        let (path, zxid, detail) = (None, None, None);
+        let (outcome_unknown, last_session) = (false, false);
+        Self(Box::new(Repr { kind, operation, path, zxid, outcome_unknown, detail, last_session }))
     }
 
     pub(crate) fn with_path(mut self, path: impl Into<String>) -> Self {
         self.0.path = Some(path.into());
+        self
+    }
+
+    pub(crate) fn with_no_session_to_come(mut self) -> Self {
+        self.0.last_session = true;
         self
     }
 
@@ -174,6 +183,14 @@ impl Error {
     #[must_use]
     pub fn is_session_lost(&self) -> bool {
         matches!(self.0.kind, ErrorKind::SessionExpired | ErrorKind::Closed | ErrorKind::AuthFailed)
+    }
+
+    /// Whether this client answers everything like this from now on: it was closed, its credentials were refused, or
+    /// its session has expired and no other one follows
+    /// ([`Builder::expiry_is_terminal`](crate::Builder::expiry_is_terminal)).
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Closed | ErrorKind::AuthFailed) || self.0.last_session
     }
 
     /// The node, or the parent of the node to create, does not exist.

@@ -173,6 +173,9 @@ impl Rest {
             Failure::SessionExpired { sent } => {
                 Error::new(ErrorKind::SessionExpired, operation).with_unknown_outcome(write && sent)
             }
+            Failure::LastSessionExpired { sent } => Error::new(ErrorKind::SessionExpired, operation)
+                .with_unknown_outcome(write && sent)
+                .with_no_session_to_come(),
             Failure::Closed { sent } => {
                 Error::new(ErrorKind::Closed, operation).with_unknown_outcome(write && sent)
             }

@@ -256,7 +256,7 @@ impl Line {
     /// What becomes of an operation that no driver will see.
     fn end_failure(&self) -> Failure {
         match self.end() {
-            ErrorKind::SessionExpired => Failure::SessionExpired { sent: false },
+            ErrorKind::SessionExpired => Failure::LastSessionExpired { sent: false },
             ErrorKind::AuthFailed => Failure::AuthFailed { sent: false },
             _ => Failure::Closed { sent: false },
         }

@@ -28,7 +28,7 @@ where
 
 /// Whether it makes sense to try again, in this session or the next one.
 pub(crate) fn passes(error: &Error) -> bool {
-    error.is_retryable() || error.kind() == ErrorKind::SessionExpired
+    error.is_retryable() || (error.kind() == ErrorKind::SessionExpired && !error.is_final())
 }
 
 /// What an application is told of an error of its client at `path`.
@@ -37,6 +37,9 @@ pub(crate) fn explain(path: &str, source: Error) -> RecipeError {
     match source.kind() {
         ErrorKind::Closed => RecipeError::ClientEnded { path, reason: LossReason::ClientClosed },
         ErrorKind::AuthFailed => RecipeError::ClientEnded { path, reason: LossReason::AuthFailed },
+        ErrorKind::SessionExpired if source.is_final() => {
+            RecipeError::ClientEnded { path, reason: LossReason::SessionExpired }
+        }
         _ => RecipeError::Client { path, source },
     }
 }
@@ -69,7 +72,8 @@ pub(crate) async fn session_of(client: &Client, path: &str) -> Result<SessionId,
             _ => {}
         }
         if states.changed().await.is_err() {
-            return Err(over(LossReason::ClientClosed));
+            let expired = matches!(state, SessionState::Expired(_));
+            return Err(over(if expired { LossReason::SessionExpired } else { LossReason::ClientClosed }));
         }
     }
 }

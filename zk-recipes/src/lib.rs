@@ -33,6 +33,7 @@
 //! | [`contender`] | an ephemeral sequential node in line behind its predecessor: what waiting recipes are made of |
 //! | [`sequence`], [`identity`] | names of all dialects and their order; the UUID in them |
 //! | `asking` | asking again until there is an answer |
+//! | `marker` | tells after a lost answer whether a write was made |
 //! | `reaper` | deletes what dropped futures and lost answers leave behind |
 //! | [`Error`] | what an application sees when something does not work |
 //! | [`limits`] | every bound, by name and with its unit |
@@ -57,6 +58,7 @@ mod error;
 mod fence;
 mod held;
 mod loss;
+mod marker;
 mod participants;
 mod reaper;
 

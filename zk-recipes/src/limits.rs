@@ -60,6 +60,13 @@ pub const QUEUE_AHEAD_MAX: usize = 1_000;
 /// Items put or taken by one request at most.
 pub const QUEUE_BATCH_MAX: usize = 500;
 
+/// Bytes of the items put by one request at most; one larger item goes alone. Half of ZooKeeper's usual frame.
+pub const QUEUE_BATCH_BYTES: usize = 512 * 1024;
+
+/// How often a write that was certainly not made is sent again after a lost connection: a server that finds it too
+/// large drops the connection, each time.
+pub const LOST_WRITES_MAX: u32 = 8;
+
 /// Items in each queue of a sharded one before another is begun.
 pub const QUEUE_SHARD_THRESHOLD: usize = 10_000;
 

@@ -364,7 +364,7 @@ fn is_settled(error: &Error, session: Option<SessionId>) -> bool {
             true
         }
         Some(ErrorCode::NoNode) => true,
-        _ if error.kind() == ErrorKind::SessionExpired => session.is_some(),
+        _ if error.kind() == ErrorKind::SessionExpired => session.is_some() || error.is_final(),
         _ => error.is_session_lost(),
     }
 }

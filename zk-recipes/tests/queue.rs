@@ -177,6 +177,16 @@ async fn what_is_put_again_keeps_its_place_among_its_kind() {
         delivery.ack().await.unwrap();
     }
     assert_eq!(order, ["second", "first, again", "later"]);
+
+    let simple = SimpleQueue::new(&zk, "/app/simple");
+    for item in ["a", "b"] {
+        simple.put(item).await.unwrap();
+    }
+    soon(simple.take()).await.unwrap().requeue(None).await.unwrap();
+    for item in ["b", "a"] {
+        assert_eq!(text(&soon(simple.take()).await.unwrap()), item);
+    }
+    assert!(simple.is_empty().await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -243,6 +253,50 @@ async fn several_in_one_node_are_taken_together_and_garbage_is_told() {
         seen.push(queue.try_take().await);
     }
     assert!(seen.iter().any(|tried| matches!(tried, Err(Error::Corrupted { .. }))), "{seen:?}");
+}
+
+/// What comes first in a queue's order and is no item keeps nobody from the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn garbage_at_the_head_is_told_once() {
+    let server = server().await;
+    let zk = client(&server).await;
+    let queue = PriorityQueue::new(&zk, PATH);
+    queue.put_many(5, ["a", "b"]).await.unwrap();
+    zk.create(format!("{PATH}/queue-0FFFFFFFF0000000000"), "garbage").await.unwrap();
+    // Nor is this one, and nobody trips over it.
+    zk.create(format!("{PATH}/queue-\u{e9}1234567890"), "garbage").await.unwrap();
+    assert!(matches!(soon(queue.take()).await, Err(Error::Corrupted { .. })));
+    for item in ["a", "b"] {
+        let delivery = soon(queue.take()).await.unwrap();
+        assert_eq!(text(&delivery), item);
+        delivery.ack().await.unwrap();
+    }
+    assert!(queue.try_take().await.unwrap().is_none());
+    children(&zk, CLAIMS, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_deliveries_ends_with_its_client() {
+    let server = server().await;
+    let zk = client(&server).await;
+    let queue = WorkQueue::new(&zk, PATH);
+    queue.put("a").await.unwrap();
+    let mut deliveries = std::pin::pin!(queue.deliveries(1));
+    deliveries.next().await.unwrap().unwrap().ack().await.unwrap();
+    let (next, ()) = tokio::join!(soon(deliveries.next()), zk.close());
+    assert!(matches!(next, Some(Err(Error::ClientEnded { .. }))), "{next:?}");
+    assert!(soon(deliveries.next()).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_large_items_are_put_by_several_requests() {
+    let server = server().await;
+    let zk = client(&server).await;
+    let queue = WorkQueue::new(&zk, PATH);
+    let large = Bytes::from(vec![7; 5_000]);
+    queue.put_many(vec![large.clone(); 400]).await.unwrap();
+    assert_eq!(queue.len().await.unwrap(), 400);
+    assert_eq!(queue.take_many(400).await.unwrap().len(), 400);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -374,12 +428,16 @@ async fn a_long_queue_becomes_several() {
     let shards = zk.get_children(PATH).await.unwrap().names;
     assert_eq!(shards.iter().filter(|name| name.len() == 42).count(), 3, "{shards:?}");
     let taker = ShardedQueue::new(&client(&server).await, PATH);
-    let mut seen = Vec::new();
+    let (mut seen, mut last) = (Vec::new(), BTreeMap::new());
     for _ in 0..12 {
         let delivery = soon(taker.take()).await.unwrap();
-        seen.push(text(&delivery).parse::<u32>().unwrap());
+        let number = text(&delivery).parse::<u32>().unwrap();
+        let shard = delivery.node().rsplit_once('/').unwrap().0.to_owned();
+        assert!(last.insert(shard, number).is_none_or(|last| last < number), "each in its order");
+        seen.push(number);
         delivery.ack().await.unwrap();
     }
+    assert_eq!(last.len(), 3);
     seen.sort_unstable();
     assert_eq!(seen, (0..12).collect::<Vec<u32>>());
     assert!(taker.is_empty().await.unwrap());

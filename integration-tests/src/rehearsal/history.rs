@@ -63,7 +63,8 @@ impl<E> History<E> {
     /// nothing either.
     #[must_use]
     pub fn stood_still(&self, who: Who, at: Duration) -> Option<Duration> {
-        let still = self.still.iter().filter(|(w, from, until)| *w == who && *from <= at && at <= *until + TURN);
+        let still =
+            self.still.iter().filter(|(w, from, until)| *w == who && *from <= at && at <= *until + TURN);
         still.map(|(.., until)| *until).max()
     }
 }

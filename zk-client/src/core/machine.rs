@@ -142,7 +142,7 @@ impl Core {
     pub fn submit_on(&mut self, _now: Duration, request: impl Into<Box<Request>>, terms: Terms) -> OpId {
         let request = request.into();
         let ended = match self.phase {
-            Phase::Over(SessionEnd::Expired) => Some(Failure::SessionExpired { sent: false }),
+            Phase::Over(SessionEnd::Expired) => Some(Failure::LastSessionExpired { sent: false }),
             Phase::Over(SessionEnd::AuthFailed) => Some(Failure::AuthFailed { sent: false }),
             Phase::Over(SessionEnd::Closed) => Some(Failure::Closed { sent: false }),
             _ if self.closing.is_some() => Some(Failure::Closed { sent: false }),

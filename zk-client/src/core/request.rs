@@ -67,6 +67,11 @@ pub enum Failure {
         /// Whether it had been handed to the connection.
         sent: bool,
     },
+    /// As [`Failure::SessionExpired`], and no other session follows.
+    LastSessionExpired {
+        /// Whether it had been handed to the connection.
+        sent: bool,
+    },
     /// The core was closed. `sent` says whether it may have happened before.
     Closed {
         /// Whether it had been handed to the connection.

@@ -328,8 +328,11 @@ fn expiry_can_be_final() {
     assert_eq!(states(&outputs), [SessionState::Expired(SESSION)]);
     assert_eq!(drops(&outputs), [DropReason::Expired]);
     assert!(matches!(outputs.last(), Some(Output::Stopped)));
-    assert!(outputs.iter().any(|o| matches!(o, Output::Complete(c) if c.op == op)));
+    let last = Err(Failure::LastSessionExpired { sent: false });
+    assert!(outputs.iter().any(|o| matches!(o, Output::Complete(c) if c.op == op && c.result == last)));
     assert!(rig.core.is_over());
+    let late = rig.submit(get("/a", false));
+    assert_eq!(rig.failures(), [(late, last.err())]);
 }
 
 #[test]

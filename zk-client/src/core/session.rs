@@ -206,7 +206,7 @@ impl Core {
         for operation in left {
             let sent = operation.sends > 0;
             let failure = match end {
-                SessionEnd::Expired => Failure::SessionExpired { sent },
+                SessionEnd::Expired => Failure::LastSessionExpired { sent },
                 SessionEnd::AuthFailed => Failure::AuthFailed { sent },
                 SessionEnd::Closed => Failure::Closed { sent },
             };

@@ -99,7 +99,9 @@ impl RequestSeen {
             Ok(reply) => (Outcome::Ok, Some(reply.zxid)),
             Err(Failure::Refused { zxid, .. }) => (Outcome::Refused, Some(*zxid)),
             Err(Failure::ConnectionLoss) => (Outcome::ConnectionLoss, None),
-            Err(Failure::SessionExpired { .. }) => (Outcome::SessionExpired, None),
+            Err(Failure::SessionExpired { .. } | Failure::LastSessionExpired { .. }) => {
+                (Outcome::SessionExpired, None)
+            }
             Err(Failure::Closed { .. }) => (Outcome::Closed, None),
             Err(Failure::AuthFailed { .. }) => (Outcome::AuthFailed, None),
             Err(Failure::FrameTooLarge { .. }) => (Outcome::FrameTooLarge, None),

@@ -426,7 +426,11 @@ impl DoubleBarrier {
         let create = self.context.client.create(ready, Bytes::new()).acl(self.acl.clone());
         match create.in_session(session).send().await {
             Ok(created) => Ok(Some(created.stat.czxid)),
-            Err(error) if error.is_node_exists() || passes(&error) => Ok(None),
+            Err(error) if error.is_node_exists() => Ok(None),
+            Err(error) if passes(&error) => {
+                tokio::time::sleep(RETRY_PAUSE).await;
+                Ok(None)
+            }
             Err(error) => Err(explain(self.path(), error)),
         }
     }

@@ -144,7 +144,8 @@ impl Barrier {
         }
     }
 
-    /// Removes the barrier, and lets everybody go on. Returns whether it was set, as far as is known.
+    /// Removes the barrier, and lets everybody go on. Returns whether it was set, as far as is known. When the answer
+    /// was lost it is removed again, even if somebody has set it in between.
     ///
     /// # Errors
     /// [`Error::Client`], [`Error::ClientEnded`].

@@ -192,7 +192,8 @@ impl<N: Number> Atomic<N> {
         self.always(self.update(|_| Some(next)).await?)
     }
 
-    /// Replaces the number without looking: the last one wins.
+    /// Replaces the number without looking: the last one wins. It is written again when the answer was lost, maybe
+    /// over a change that was made in between.
     ///
     /// # Errors
     /// [`Error::Client`], [`Error::ClientEnded`].

@@ -42,7 +42,9 @@ impl CachedAtomicI64 {
             return Ok(next);
         }
         let change = self.number.add(i64::from(self.block.get())).await?;
-        *left = change.before + 1..=change.after;
-        left.next().ok_or_else(|| Error::Overflow { path: self.number.path().to_owned() })
+        let overflow = || Error::Overflow { path: self.number.path().to_owned() };
+        // Of a number that wraps as well: a number that was given out is not given out again.
+        *left = change.before.checked_add(1).ok_or_else(overflow)?..=change.after;
+        left.next().ok_or_else(overflow)
     }
 }

@@ -3,19 +3,18 @@
 
 use bytes::Bytes;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::runtime::Handle;
 use zk_client::{Client, Error as ClientError, Node};
 use zk_proto::{Acl, ErrorCode, Stat, path};
 
 use crate::asking::{explain, passes, until_answered};
-use crate::contender::{Leftover, Parents};
+use crate::contender::Parents;
 use crate::error::Error;
 use crate::identity::Uuid;
-use crate::limits::{OPTIMISTIC_PAUSE, OPTIMISTIC_PAUSE_DOUBLINGS_MAX, RETRY_PAUSE};
+use crate::limits::{LOST_WRITES_MAX, OPTIMISTIC_PAUSE, OPTIMISTIC_PAUSE_DOUBLINGS_MAX, RETRY_PAUSE};
 use crate::lock::Lock;
-use crate::reaper::{Reaper, UnderWay};
+use crate::marker::Marker;
+use crate::reaper::Reaper;
 
 /// What it took to change something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -158,20 +157,26 @@ impl Optimistic {
         let marker = self
             .exact
             .then(|| path::join(&self.path, &format!("op-{}", Uuid::from_random(self.client.random_bits()))));
-        let mut mark = Mark { of: self, marker, there: false };
+        let mut marker = Marker::new(Reaper::of(&self.client), marker);
+        let mut losses = 0;
         loop {
-            mark.there = true;
-            let error = match self.write(&data, version, mark.marker.as_deref()).await {
+            marker.departs();
+            let error = match self.write(&data, version, marker.path()).await {
                 Ok(()) => return Ok(Try::Written),
                 Err(error) => error,
             };
             if error.outcome_unknown() {
-                match self.fate(seen, mark.marker.as_deref(), error).await? {
+                match self.fate(seen, marker.path(), &error).await? {
                     Fate::Done => return Ok(Try::Written),
-                    Fate::NotDone => continue,
+                    // It was not made, and it may be the reason.
+                    Fate::NotDone if losses == LOST_WRITES_MAX => return Err(explain(&self.path, error)),
+                    Fate::NotDone => {
+                        losses += 1;
+                        continue;
+                    }
                 }
             }
-            mark.there = false;
+            marker.is_not_there();
             match error.code() {
                 Some(ErrorCode::BadVersion | ErrorCode::NodeExists) => return Ok(Try::Conflict),
                 Some(ErrorCode::NoNode) if version.is_some() => return Ok(Try::Conflict),
@@ -208,7 +213,7 @@ impl Optimistic {
         &self,
         seen: Option<&Stat>,
         marker: Option<&str>,
-        lost: ClientError,
+        lost: &ClientError,
     ) -> Result<Fate, Error> {
         let (client, path) = (&self.client, self.path.as_str());
         let looked = until_answered(|| async move {
@@ -228,16 +233,7 @@ impl Optimistic {
             // Nothing was written since. The version alone does not tell: it begins anew with the node.
             (None, Some(seen), Some(stat)) if stat.mzxid == seen.mzxid => Ok(Fate::NotDone),
             (None, None, None) => Ok(Fate::NotDone),
-            _ => Err(Error::Indeterminate { path: self.path.clone(), source: lost }),
-        }
-    }
-
-    /// The marker has done its work.
-    fn forget(&self, marker: Option<String>) {
-        if let (Some(marker), Ok(runtime)) = (marker, Handle::try_current()) {
-            let leftover = Leftover::Named { paths: vec![marker], session: None };
-            let reaper: Arc<Reaper> = Reaper::of(&self.client);
-            reaper.adopt(&runtime, leftover, UnderWay::Nothing);
+            _ => Err(Error::Indeterminate { path: self.path.clone(), source: lost.clone() }),
         }
     }
 
@@ -262,21 +258,6 @@ impl Optimistic {
             Ok(_) => Ok(()),
             Err(error) if error.is_node_exists() => Ok(()),
             Err(error) => Err(explain(&self.path, error)),
-        }
-    }
-}
-
-/// A marker on its way: wherever its change ends or is dropped, it is deleted if it may be there.
-struct Mark<'a> {
-    of: &'a Optimistic,
-    marker: Option<String>,
-    there: bool,
-}
-
-impl Drop for Mark<'_> {
-    fn drop(&mut self) {
-        if self.there {
-            self.of.forget(self.marker.take());
         }
     }
 }

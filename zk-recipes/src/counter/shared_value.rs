@@ -72,7 +72,8 @@ pub struct SharedState {
     pub version: i32,
     /// The transaction that wrote it.
     pub mzxid: Zxid,
-    /// Whether the client is disconnected, or has not read it again since.
+    /// Whether the client is disconnected, or has not read it again since. For good when the client has ended, or may
+    /// not read it any more.
     pub stale: bool,
 }
 
@@ -173,7 +174,8 @@ impl SharedValue {
         self.state.subscribe()
     }
 
-    /// Writes, whatever is there: the last one wins.
+    /// Writes, whatever is there: the last one wins. It is written again when the answer was lost, maybe over what
+    /// somebody else has written in between.
     ///
     /// # Errors
     /// [`Error::Client`] (there is no node any more, say), [`Error::ClientEnded`].
@@ -292,31 +294,40 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn run(self, state: Arc<watch::Sender<SharedState>>, mut watch: Watch) {
+    /// Until there is nothing more to be seen: what is shown is stale then, for good.
+    async fn run(self, state: Arc<watch::Sender<SharedState>>, watch: Watch) {
+        let error = self.follow(&state, watch).await;
+        state.send_if_modified(|shown| !std::mem::replace(&mut shown.stale, true));
+        if !error.is_final() {
+            tracing::warn!(path = self.builder.at.path, %error, "not followed any more");
+        }
+    }
+
+    /// Returns with what put an end to it.
+    async fn follow(&self, state: &watch::Sender<SharedState>, mut watch: Watch) -> ClientError {
         let mut states = self.builder.at.client.session_state();
         loop {
             let event = tokio::select! {
                 biased;
                 event = watch => event.map(drop),
-                () = out_of_sight(&mut states, &state) => Ok(()),
+                () = out_of_sight(&mut states, state) => Ok(()),
             };
-            if event.is_err_and(|error| error.is_session_lost() && !passes(&error)) {
-                return;
+            if let Err(error) = event
+                && error.is_final()
+            {
+                return error;
             }
             let read = tokio::select! {
                 biased;
-                read = self.read(&state) => read,
-                never = mark_stale(&mut states, &state) => match never {},
+                read = self.read(state) => read,
+                never = mark_stale(&mut states, state) => match never {},
             };
             watch = match read {
                 Ok((node, watch)) => {
-                    show(&state, node.map(|node| (node.stat, node.data)));
+                    show(state, node.map(|node| (node.stat, node.data)));
                     watch
                 }
-                Err(error) => {
-                    tracing::warn!(path = self.builder.at.path, %error, "not followed any more");
-                    return;
-                }
+                Err(error) => return error,
             };
         }
     }
@@ -350,7 +361,7 @@ impl Keeper {
         let SharedValueBuilder { at, seed, seed_empty, .. } = &self.builder;
         loop {
             let unseeded = match until_answered(|| at.client.get(at.path.as_str()).watch().send()).await {
-                Ok((node, _)) if *seed_empty && node.data.is_empty() => Some(node.stat),
+                Ok((node, _)) if *seed_empty && node.data.is_empty() && !seed.is_empty() => Some(node.stat),
                 Ok(seen) => return Ok(seen),
                 Err(error) if error.is_no_node() => None,
                 Err(error) => return Err(explain(&at.path, error)),

@@ -24,7 +24,8 @@ use crate::lock::Lock;
 /// [promoted](AtomicValueBuilder::promote_to_lock) to a lock.
 ///
 /// # Guarantees
-/// No change is lost: each is made of the value it replaces. When the answer to a write is lost, the node is looked
+/// No change is lost: each is made of the value it replaces, by its version. (Versions begin anew when a node is
+/// deleted and made again: a change that was read from the node before may go over the new one.) When the answer to a write is lost, the node is looked
 /// at: if nothing was written, the change is tried again; if something was, it cannot be told whose it was, and
 /// the outcome is [`Error::Indeterminate`]. (Neither Curator nor Kazoo says so; Kazoo tries again, and counts
 /// twice.) Changes that must be [exact](AtomicValueBuilder::exact) leave a marker in the same transaction, and are

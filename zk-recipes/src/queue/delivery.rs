@@ -177,7 +177,8 @@ impl Delivery {
             Codec::Frame => encode_items(&items),
             Codec::Raw => items.into_iter().next().unwrap_or_default(),
         };
-        let path = path::join(&self.shared.place.items, prefix(path::name(&self.item)));
+        let path =
+            path::join(&self.shared.place.items, prefix(self.shared.place.kind, path::name(&self.item)));
         let acl = self.shared.acl.clone();
         let again = self.transaction().create_with(path, bytes, CreateMode::PersistentSequential, acl);
         again.commit_and_ack().await.map(drop)
@@ -355,7 +356,7 @@ impl DeliveryTransaction {
                     delivery.claim = None;
                     if claim.is_some() {
                         results.truncate(1 + steps.len());
-                        results.remove(0);
+                        results.drain(..results.len().min(1));
                     }
                     return Ok(results);
                 }
@@ -376,7 +377,7 @@ impl DeliveryTransaction {
                         return Ok(Vec::new());
                     }
                     Fate::NotDone => continue,
-                    Fate::Lost => return Err(lost(LossReason::SessionExpired)),
+                    Fate::Lost(reason) => return Err(lost(reason)),
                     Fate::Unknown => {
                         let path = delivery.item.clone();
                         return Err(Error::Indeterminate { path, source: error });
@@ -400,11 +401,11 @@ impl DeliveryTransaction {
 enum Fate {
     Done,
     NotDone,
-    Lost,
+    Lost(LossReason),
     Unknown,
 }
 
-/// Looks, after a sync. While the claim's session lives nobody else can have deleted the item.
+/// Looks, after a sync. While the claim's session lives nobody who claims deletes the item.
 async fn fate(client: &Client, item: &str, claim: &Claim) -> Result<Fate, ClientError> {
     let (item_there, ours) = until_answered(|| async {
         let (sync, item) = (client.sync(item).send(), client.exists(item).send());
@@ -417,8 +418,10 @@ async fn fate(client: &Client, item: &str, claim: &Claim) -> Result<Fate, Client
     let live = client.session_deadline(claim.session).is_some();
     Ok(match (item_there, ours) {
         (true, true) => Fate::NotDone,
-        (true, false) => Fate::Lost,
-        (false, _) if live => Fate::Done,
-        (false, _) => Fate::Unknown,
+        (true, false) => Fate::Lost(LossReason::SessionExpired),
+        // The claim would have gone with the item: somebody else has deleted that.
+        (false, true) => Fate::Lost(LossReason::NodeDeleted),
+        (false, false) if live => Fate::Done,
+        (false, false) => Fate::Unknown,
     })
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use std::ops::Deref;
-use zk_client::Client;
+use zk_client::{Client, CreateMode, ErrorCode, ErrorKind};
 use zk_proto::path;
 
 use super::names::{Kind, has_id, id};
@@ -45,7 +45,7 @@ impl IdQueue {
     }
 
     /// Removes the items of this id that nobody has claimed, and returns how many there were. One that is claimed
-    /// is somebody's work: it is left to them.
+    /// is somebody's work: it is left to them. One whose removal was not answered may be missing in the count.
     ///
     /// # Errors
     /// [`Error::Client`], [`Error::ClientEnded`].
@@ -62,21 +62,38 @@ impl IdQueue {
         };
         let mut removed = 0;
         for name in names.iter().filter(|name| has_id(name, item_id)) {
-            if let Some(claims) = &place.claims {
-                let claim = path::join(claims, name);
-                let claimed = until_answered(|| place.client.exists(claim.as_str()).send()).await;
-                if claimed.map_err(|error| explain(&claim, error))?.is_some() {
-                    continue;
-                }
-            }
-            let item = path::join(&place.items, name);
-            match until_answered(|| place.client.delete(item.as_str()).send()).await {
-                Ok(()) => removed += 1,
-                Err(error) if error.is_no_node() => {}
-                Err(error) => return Err(explain(&item, error)),
-            }
+            removed += usize::from(self.remove_unclaimed(name).await?);
         }
         Ok(removed)
+    }
+
+    /// Claims it and deletes it in one transaction; false if it is somebody's, or gone.
+    async fn remove_unclaimed(&self, name: &str) -> Result<bool, Error> {
+        let (taker, place) = (self.0.taker(), &self.0.taker().0.place);
+        let item = path::join(&place.items, name);
+        let claim = place.claims.as_ref().map(|claims| path::join(claims, name));
+        let remove = || {
+            let all = place.client.transaction();
+            match &claim {
+                Some(claim) => {
+                    let (mode, acl) = (CreateMode::Ephemeral, taker.0.acl.clone());
+                    let all = all.create_with(claim.as_str(), Bytes::new(), mode, acl);
+                    all.delete(item.as_str()).delete(claim.as_str()).commit()
+                }
+                None => all.delete(item.as_str()).commit(),
+            }
+        };
+        loop {
+            let Err(error) = until_answered(remove).await else { return Ok(true) };
+            match error.kind() {
+                ErrorKind::Transaction { index: 0, code: ErrorCode::NodeExists } => return Ok(false),
+                ErrorKind::Transaction { index: 0, code: ErrorCode::NoNode } if claim.is_some() => {
+                    taker.make_claims().await?;
+                }
+                ErrorKind::Transaction { code: ErrorCode::NoNode, .. } => return Ok(false),
+                _ => return Err(explain(&item, error)),
+            }
+        }
     }
 }
 

@@ -20,7 +20,8 @@ pub const PRIORITY: u16 = 100;
 
 fn parts(client: &Client, items: String, claims: Option<String>) -> (Taker, Putter) {
     let (client, clock, kind) = (client.clone(), WallClock::default(), Kind::Kazoo);
-    let place = Place { client, items, claims, kind, clock, eager: false };
+    let place =
+        Place { client, items, claims, kind, clock, eager: false, spoiled: std::sync::Arc::default() };
     let taker = Taker::new(place, Codec::Raw, Acl::open(), Parents::Persistent, LossPolicy::Session);
     let putter = Putter { shared: Arc::clone(&taker.0), max_items: None, exact: false };
     (taker, putter)

@@ -15,10 +15,11 @@
 //! |---|---|
 //! | `frame`, `names` | the bytes and names of items: pure |
 //! | `view` | what a taker knows of the queue, and when it has to look again |
-//! | `taker`, `delivery` | taking an item, and being done with it |
+//! | `taker`, `attempt`, `delivery` | taking an item, what that has under way, and being done with it |
 //! | `putter` | putting |
 //! | `work`, `priority`, `delay`, `id`, `simple`, `sharded`, `kazoo` | the queues |
 
+mod attempt;
 mod delay;
 mod delivery;
 mod frame;

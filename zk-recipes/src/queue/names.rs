@@ -110,7 +110,7 @@ fn parse(kind: Kind, name: &str) -> Option<(i64, Sequence)> {
             let rest = name.strip_prefix(CURATOR)?;
             match rest.get(..9).filter(|_| rest.len() > 11) {
                 Some(coded) => {
-                    let bits = u32::from_str_radix(&coded[1..], 16).ok()?;
+                    let bits = u32::from_str_radix(coded.get(1..)?, 16).ok()?;
                     last_number(name).map(|number| (i64::from(bits.cast_signed()), number))
                 }
                 // Requeued by Curator without its priority; text order puts it before all that are not negative.
@@ -140,15 +140,15 @@ fn last_number(name: &str) -> Option<Sequence> {
 }
 
 /// What stands before the number: what an item is put under again.
-pub(super) fn prefix(name: &str) -> &str {
+pub(super) fn prefix(kind: Kind, name: &str) -> &str {
     // A name that was taken apart ends with its number.
-    let digits = last_number(name).map_or(0, |number| zk_proto::path::sequential("", number.0).len());
+    let digits = parse(kind, name).map_or(0, |(_, number)| zk_proto::path::sequential("", number.0).len());
     name.get(..name.len().saturating_sub(digits)).unwrap_or(name)
 }
 
 /// Whether an item was put under this id.
 pub(super) fn has_id(name: &str, wanted: &str) -> bool {
-    prefix(name) == id(wanted)
+    prefix(Kind::Id, name) == id(wanted)
 }
 
 #[cfg(test)]
@@ -232,16 +232,19 @@ mod tests {
 
     #[test]
     fn an_item_is_put_again_under_what_it_had() {
-        for name in [
-            sequential(&priority(-7), 3),
-            sequential(&priority(7), i32::MIN),
-            sequential(&delay(77), -4),
-            sequential(&id("a"), i32::MIN),
-            sequential(&plain(), -1_000_000_000),
-            sequential(&plain(), 1_000_000_000),
-        ] {
-            let again = sequential(prefix(&name), 8);
-            assert_eq!(prefix(&again), prefix(&name));
+        let kinds = [
+            (Kind::Priority, priority(-7)),
+            (Kind::Priority, priority(7)),
+            (Kind::Delay, delay(77)),
+            (Kind::Id, id("a")),
+            (Kind::Plain, plain()),
+            (Kind::Simple, simple()),
+            (Kind::Kazoo, kazoo(5)),
+        ];
+        for (kind, before) in kinds {
+            for number in [0, 1, 1_000_000_000, i32::MAX, i32::MIN, -1_000_000_000, -4] {
+                assert_eq!(prefix(kind, &sequential(&before, number)), before, "{kind:?} {number}");
+            }
         }
         assert!(has_id(&sequential(&id("my/id"), 4), "my/id") && !has_id("queue-|my|0000000001", "m"));
     }
@@ -255,11 +258,12 @@ mod tests {
         }
 
         #[test]
-        fn any_name_is_read_without_harm(name in ".{0,40}") {
+        fn any_name_is_read_without_harm(before in "(queue-|queue-\\||qn-|entry-)?", rest in ".{0,40}") {
+            let name = before + &rest;
             for kind in [Kind::Plain, Kind::Priority, Kind::Delay, Kind::Id, Kind::Simple, Kind::Kazoo] {
                 let _ = in_order(kind, std::slice::from_ref(&name), 5);
+                let _ = prefix(kind, &name);
             }
-            let _ = prefix(&name);
         }
     }
 }

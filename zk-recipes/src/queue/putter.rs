@@ -2,17 +2,15 @@
 
 use bytes::Bytes;
 use std::sync::Arc;
-use tokio::runtime::Handle;
 use zk_client::{CreateMode, Error as ClientError, TransactionResult};
 use zk_proto::path;
 
 use super::taker::{Shared, make_node};
 use crate::asking::{explain, passes, until_answered};
-use crate::contender::Leftover;
 use crate::error::Error;
 use crate::identity::Uuid;
-use crate::limits::{QUEUE_BATCH_MAX, RETRY_PAUSE};
-use crate::reaper::UnderWay;
+use crate::limits::{LOST_WRITES_MAX, QUEUE_BATCH_BYTES, QUEUE_BATCH_MAX, RETRY_PAUSE};
+use crate::marker::Marker;
 
 /// What puts items.
 #[derive(Debug, Clone)]
@@ -36,27 +34,33 @@ impl Putter {
                 &Uuid::from_random(self.shared.place.client.random_bits()).to_string(),
             )
         });
-        let mut mark = Mark { of: self, marker, there: false };
+        let mut marker = Marker::new(Arc::clone(&self.shared.reaper), marker);
+        let mut losses = 0;
         loop {
-            mark.there = true;
-            let error = match self.once(items, mark.marker.as_deref()).await {
+            marker.departs();
+            let error = match self.once(items, marker.path()).await {
                 Ok(names) => return Ok(names),
                 Err(error) => error,
             };
             if error.outcome_unknown() {
-                let Some(marker) = mark.marker.as_deref() else {
+                let Some(marker) = marker.path() else {
                     return Err(Error::Indeterminate { path: queue.clone(), source: error });
                 };
                 if self.is_there(marker).await? {
                     // The names are not known, and not worth a search.
                     return Ok(Vec::new());
                 }
+                losses += 1;
+                if losses == LOST_WRITES_MAX {
+                    // It was not made, and it may be the reason.
+                    return Err(explain(queue, error));
+                }
                 continue;
             }
-            mark.there = false;
+            marker.is_not_there();
             if error.is_no_node() {
                 make_node(&self.shared, queue).await?;
-                if let Some(parent) = mark.marker.as_deref().and_then(path::parent) {
+                if let Some(parent) = marker.path().and_then(path::parent) {
                     make_node(&self.shared, parent).await?;
                 }
             } else if passes(&error) {
@@ -67,10 +71,19 @@ impl Putter {
         }
     }
 
-    /// As [`Putter::put`], any number of them, in batches.
+    /// As [`Putter::put`], any number of them, in batches that fit into a frame.
     pub(super) async fn put_all(&self, items: &[Item]) -> Result<(), Error> {
-        for batch in items.chunks(QUEUE_BATCH_MAX) {
+        let mut rest = items;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = |(_, data): &&Item| {
+                bytes += data.len();
+                bytes <= QUEUE_BATCH_BYTES
+            };
+            let count = rest.iter().take(QUEUE_BATCH_MAX).take_while(fits).count().max(1);
+            let (batch, later) = rest.split_at(count);
             self.put(batch).await?;
+            rest = later;
         }
         Ok(())
     }
@@ -105,13 +118,6 @@ impl Putter {
         look.await.map(|stat| stat.is_some()).map_err(|error| explain(marker, error))
     }
 
-    fn forget(&self, marker: Option<String>) {
-        if let (Some(marker), Ok(runtime)) = (marker, Handle::try_current()) {
-            let leftover = Leftover::Named { paths: vec![marker], session: None };
-            self.shared.reaper.adopt(&runtime, leftover, UnderWay::Nothing);
-        }
-    }
-
     /// Waits until the queue is below its bound. Soft, as Curator's: who puts at the same moment finds room too.
     async fn make_room(&self) -> Result<(), Error> {
         let Some(most) = self.max_items else { return Ok(()) };
@@ -135,21 +141,6 @@ impl Putter {
                 Err(error) if error.is_no_node() => return Ok(()),
                 Err(error) => return Err(explain(queue, error)),
             }
-        }
-    }
-}
-
-/// A marker on its way: wherever its put ends or is dropped, it is deleted if it may be there.
-struct Mark<'a> {
-    of: &'a Putter,
-    marker: Option<String>,
-    there: bool,
-}
-
-impl Drop for Mark<'_> {
-    fn drop(&mut self) {
-        if self.there {
-            self.of.forget(self.marker.take());
         }
     }
 }

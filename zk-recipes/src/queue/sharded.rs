@@ -9,16 +9,17 @@ use futures::future::select_all;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use zk_client::Client;
 use zk_proto::path;
 
 use super::delivery::Delivery;
-use crate::limits::{QUEUE_SHARD_THRESHOLD, QUEUE_SHARDS_MAX};
+use crate::limits::{QUEUE_SHARD_THRESHOLD, QUEUE_SHARDS_MAX, RETRY_PAUSE};
 
 /// Several queues that are one: items are put into the shortest, and a new queue is begun when all have grown too
 /// long. Curator's `QueueSharder`: child queues `<path>/queue-<uuid>`, each a [`WorkQueue`].
 ///
-/// Order holds within each of them only. Whoever puts looks at the lengths, one request for each queue; Curator
+/// Order holds within each of them only; takers look at them in turn. Whoever puts looks at the lengths, one request for each queue; Curator
 /// asks every 30 seconds, and elects a leader to begin new ones. Here whoever finds all of them too long begins one,
 /// and two at the same moment begin two.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct ShardedQueue {
     threshold: usize,
     most: usize,
     queues: Mutex<BTreeMap<String, WorkQueue>>,
+    /// Where the next look begins.
+    turn: AtomicUsize,
 }
 
 impl ShardedQueue {
@@ -42,7 +45,14 @@ impl ShardedQueue {
     #[must_use]
     pub fn with_limits(client: &Client, path: impl Into<String>, threshold: usize, most: usize) -> Self {
         let queues = Mutex::default();
-        Self { client: client.clone(), path: path.into(), threshold, most: most.max(1), queues }
+        Self {
+            client: client.clone(),
+            path: path.into(),
+            threshold,
+            most: most.max(1),
+            queues,
+            turn: AtomicUsize::new(0),
+        }
     }
 
     /// Puts an item into the shortest queue.
@@ -78,29 +88,37 @@ impl ShardedQueue {
         loop {
             let list = || self.client.get_children(self.path.as_str()).watch().send();
             let listed = until_answered(list).await;
-            let changed = match listed {
-                Ok((_, changed)) => changed,
+            let (names, changed) = match listed {
+                Ok((list, changed)) => (list.names, changed),
                 Err(error) if error.is_no_node() => {
                     let look = until_answered(|| self.client.exists(self.path.as_str()).watch().send()).await;
                     let (stat, changed) = look.map_err(|error| explain(&self.path, error))?;
                     if stat.is_some() {
                         continue;
                     }
-                    changed
+                    (Vec::new(), changed)
                 }
                 Err(error) => return Err(explain(&self.path, error)),
             };
-            let queues = self.queues().await?;
-            if queues.is_empty() {
-                let _ = changed.await;
-                continue;
+            let queues = self.known(names);
+            // One after the other, and each in its order: what is claimed is taken.
+            let first = self.turn.fetch_add(1, Ordering::Relaxed) % queues.len().max(1);
+            for queue in queues.iter().cycle().skip(first).take(queues.len()) {
+                if let Some(taken) = queue.try_take().await? {
+                    return Ok(taken);
+                }
             }
-            let takes = queues.iter().map(|queue| Box::pin(queue.take()));
+            let ready = queues.iter().map(|queue| Box::pin(queue.ready()));
+            let any_ready = async {
+                if queues.is_empty() { std::future::pending().await } else { select_all(ready).await }
+            };
             tokio::select! {
                 biased;
-                (taken, ..) = select_all(takes) => return taken,
+                _ = any_ready => {}
                 // Another queue was begun, or one was removed.
-                _ = changed => {}
+                changed = changed => if changed.is_err() {
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                },
             }
         }
     }
@@ -133,6 +151,10 @@ impl ShardedQueue {
             Err(error) if error.is_no_node() => Vec::new(),
             Err(error) => return Err(explain(&self.path, error)),
         };
+        Ok(self.known(names))
+    }
+
+    fn known(&self, names: Vec<String>) -> Vec<WorkQueue> {
         let is_queue = |name: &String| name.len() == "queue-".len() + 36 && name.starts_with("queue-");
         let mut known = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|name, _| names.contains(name));
@@ -140,7 +162,7 @@ impl ShardedQueue {
             let path = path::join(&self.path, &name);
             known.entry(name.clone()).or_insert_with(|| self.shard(&name, path));
         }
-        Ok(known.values().cloned().collect())
+        known.values().cloned().collect()
     }
 
     /// Its claims are beside the sharded queue, where Curator does not take them for another shard.

@@ -43,6 +43,7 @@ impl SimpleQueue {
             kind: Kind::Simple,
             clock: WallClock::default(),
             eager: false,
+            spoiled: Arc::default(),
         };
         let taker = Taker::new(place, Codec::Raw, Acl::open(), Parents::default(), LossPolicy::Session);
         let putter = Putter { shared: Arc::clone(&taker.0), max_items: None, exact: false };

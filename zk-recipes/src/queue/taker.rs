@@ -11,17 +11,18 @@ use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, watch};
 use zk_client::{ErrorCode, ErrorKind};
 use zk_proto::{Acl, SessionId, Zxid, path};
 
+use super::attempt::{Attempt, PendingClaim, Waiting};
 use super::delivery::{Claim, Delivery};
 use super::frame::decode_items;
 use super::names::in_order;
 use super::view::{Place, View};
 use crate::asking::{explain, passes, session_of, until_answered, within};
-use crate::contender::{Leftover, Parents};
+use crate::contender::Parents;
 use crate::error::Error;
 use crate::identity::Uuid;
 use crate::limits::RETRY_PAUSE;
 use crate::loss::LossPolicy;
-use crate::reaper::{Reaper, UnderWay};
+use crate::reaper::Reaper;
 
 /// How the bytes of a node are items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +108,7 @@ impl Taker {
     /// Waits for an item, and takes it.
     ///
     /// # Errors
-    /// [`Error::Corrupted`] of an item that is no item, which is then left to others, or to an operator;
+    /// [`Error::Corrupted`] of an item that is no item, once: it is then left to others, or to an operator;
     /// [`Error::Indeterminate`] when, without claims, the answer to a deletion was lost and the item is gone;
     /// [`Error::Client`], [`Error::ClientEnded`], [`Error::NoRuntime`].
     ///
@@ -164,15 +165,19 @@ impl Taker {
                     Err(error) => first_error = first_error.or(Some(error)),
                 }
             }
-            if let Some(error) = first_error.filter(|_| taken.is_empty()) {
-                return Err(error);
+            match first_error {
+                Some(error) if taken.is_empty() => return Err(error),
+                Some(error) => {
+                    tracing::warn!(queue = self.path(), %error, "an item was not taken with the others");
+                }
+                None => {}
             }
         }
         Ok(taken)
     }
 
     /// Items one after the other, for as long as anybody asks; at most `in_flight` deliveries are out at once, and
-    /// the next is taken when one of them was dropped or is done. Errors are yielded, and do not end the stream.
+    /// the next is taken when one of them was dropped or is done. Errors are yielded; the stream ends with the client.
     ///
     /// # Cancellation
     /// As [`Taker::take`].
@@ -180,11 +185,13 @@ impl Taker {
         &self,
         in_flight: usize,
     ) -> impl Stream<Item = Result<Delivery, Error>> + Send + 'static {
-        let permits = Arc::new(Semaphore::new(in_flight.max(1)));
-        stream::unfold((self.clone(), permits), |(taker, permits)| async move {
+        let permits = Arc::new(Semaphore::new(in_flight.clamp(1, Semaphore::MAX_PERMITS)));
+        stream::unfold(Some((self.clone(), permits)), |taking| async move {
+            let (taker, permits) = taking?;
             let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
             let next = taker.take().await.map(|delivery| delivery.counted(permit));
-            Some((next, (taker, permits)))
+            let over = matches!(next, Err(Error::ClientEnded { .. } | Error::NoRuntime));
+            Some((next, (!over).then_some((taker, permits))))
         })
     }
 
@@ -241,6 +248,19 @@ impl Taker {
         }
     }
 
+    /// Waits until it makes sense to try.
+    pub(super) async fn ready(&self) {
+        let shared = &self.0;
+        let mut view = shared.view.lock().await;
+        if view.is_all_tried(&shared.place) && !shared.dropped.load(Ordering::Acquire) {
+            let _waiting = Waiting::begin(&shared.waiting);
+            tokio::select! {
+                () = view.changed(&shared.place) => {}
+                () = shared.again.notified() => {}
+            }
+        }
+    }
+
     /// Up to `most` items to try; at least one if it may `wait`.
     async fn names(&self, most: usize, wait: bool) -> Result<Vec<String>, Error> {
         let shared = &self.0;
@@ -273,13 +293,18 @@ impl Taker {
     }
 
     async fn tried(&self, name: &str) -> Result<Tried, Error> {
-        let mut attempt = Attempt { shared: &self.0, over: false };
+        let mut attempt = Attempt::begin(&self.0);
         let tried = match self.0.place.claims {
             Some(_) => self.claim(name).await,
             None => self.remove(name).await,
         };
+        if matches!(tried, Err(Error::Corrupted { .. })) {
+            self.0.place.spoil(name);
+        }
         // After an error the item is still there, as after a drop.
-        attempt.over = tried.is_ok();
+        if matches!(tried, Ok(_) | Err(Error::Corrupted { .. })) {
+            attempt.over();
+        }
         tried
     }
 
@@ -295,7 +320,7 @@ impl Taker {
         since.borrow_and_update();
         let ours =
             Claim { path: claim.clone(), session, mark: mark.clone(), czxid: Zxid(0), since: since.clone() };
-        let mut pending = PendingClaim { shared, runtime: &runtime, claim: Some(ours) };
+        let mut pending = PendingClaim::new(shared, &runtime, ours);
         // The item counts as it is read behind the claim: before it, somebody else may have had it and be done.
         let claim_and_read = || {
             let create =
@@ -315,14 +340,14 @@ impl Taker {
                     break czxid;
                 }
             } else if error.is_node_exists() || error.kind() == ErrorKind::SessionExpired {
-                pending.claim = None;
+                pending.forget();
                 return Ok(Tried::Gone);
             } else if error.is_no_node() {
                 self.make_claims().await?;
             } else if passes(&error) {
                 tokio::time::sleep(RETRY_PAUSE).await;
             } else {
-                pending.claim = None;
+                pending.forget();
                 return Err(explain(&claim, error));
             }
             (create, read) = claim_and_read();
@@ -332,7 +357,7 @@ impl Taker {
             match read {
                 Ok(node) => {
                     // From here on the delivery gives the claim up, whatever becomes of it.
-                    pending.claim = None;
+                    pending.forget();
                     let claim = Claim { path: claim, session, mark, czxid, since };
                     let delivery = Delivery::claimed(Arc::clone(shared), runtime.clone(), item, claim);
                     return delivery.holding(node.data).map(Tried::Taken);
@@ -365,7 +390,7 @@ impl Taker {
         Ok(ours.map(|node| node.stat.czxid))
     }
 
-    async fn make_claims(&self) -> Result<(), Error> {
+    pub(super) async fn make_claims(&self) -> Result<(), Error> {
         let Some(claims) = &self.0.place.claims else { return Ok(()) };
         make_node(&self.0, claims).await
     }
@@ -437,58 +462,11 @@ pub(super) async fn make_node(shared: &Shared, node: &str) -> Result<(), Error> 
     }
 }
 
-/// Tells, while it lives, that somebody waits for an item.
-struct Waiting<'a>(&'a watch::Sender<bool>);
-
-impl<'a> Waiting<'a> {
-    fn begin(waiting: &'a watch::Sender<bool>) -> Self {
-        waiting.send_replace(true);
-        Self(waiting)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.send_replace(false);
-    }
-}
-
-/// An item that is tried. Dropped in the middle, it may be there as before, though the view has forgotten it.
-struct Attempt<'a> {
-    shared: &'a Shared,
-    over: bool,
-}
-
-impl Drop for Attempt<'_> {
-    fn drop(&mut self) {
-        if !self.over {
-            self.shared.look_again();
-        }
-    }
-}
-
 impl Shared {
     /// There may be something to take that no watch tells of.
     pub(super) fn look_again(&self) {
         self.dropped.store(true, Ordering::Release);
         self.again.notify_one();
-    }
-}
-
-/// A claim that may be there, and is nobody's yet: deleted when dropped.
-struct PendingClaim<'a> {
-    shared: &'a Shared,
-    runtime: &'a Handle,
-    claim: Option<Claim>,
-}
-
-impl Drop for PendingClaim<'_> {
-    fn drop(&mut self) {
-        if let Some(Claim { path, session, mark, .. }) = self.claim.take() {
-            // It may be another's: only what carries our mark is deleted.
-            let leftover = Leftover::Marked { path, mark, session };
-            self.shared.reaper.adopt(self.runtime, leftover, UnderWay::Nothing);
-        }
     }
 }
 

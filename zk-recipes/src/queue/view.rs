@@ -4,6 +4,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 use zk_client::{Children, Client, Error as ClientError, Watch};
@@ -25,6 +26,24 @@ pub(super) struct Place {
     pub(super) clock: WallClock,
     /// Whether later items may have to come before those that were seen: then a look is not put off.
     pub(super) eager: bool,
+    /// Items that are no items: told of once, and left to others from then on. No more than there are in the queue.
+    pub(super) spoiled: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Place {
+    /// This one is not to be tried again.
+    pub(super) fn spoil(&self, name: &str) {
+        self.spoiled.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+    }
+
+    fn without_spoiled(&self, names: &mut Vec<String>) {
+        let mut spoiled = self.spoiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if !spoiled.is_empty() {
+            let there: HashSet<&String> = names.iter().collect();
+            spoiled.retain(|name| there.contains(name));
+            names.retain(|name| !spoiled.contains(name));
+        }
+    }
 }
 
 /// See the module's head.
@@ -50,6 +69,11 @@ impl View {
             }
         }
         Ok(self.candidates.pop_front())
+    }
+
+    /// Whether there is nothing to try, as far as is known, and what is known is all there is.
+    pub(super) fn is_all_tried(&self, place: &Place) -> bool {
+        self.candidates.is_empty() && self.current && !self.is_due(place)
     }
 
     /// Waits until it makes sense to ask again. May be dropped and called again.
@@ -123,7 +147,7 @@ impl View {
                 Ok::<_, ClientError>((items, claims))
             });
             let (seen, claimed) = seen.await.map_err(|error| explain(items, error))?;
-            let Some((Children { names, .. }, watch)) = seen else {
+            let Some((Children { mut names, .. }, watch)) = seen else {
                 // Nobody has put anything yet: wait for the node itself.
                 let Some(watch) = absent(client, items).await? else { continue };
                 (self.watches, self.current, self.next_due) = (vec![watch], true, None);
@@ -140,6 +164,7 @@ impl View {
                 },
                 (claimed, _) => claimed,
             };
+            place.without_spoiled(&mut names);
             let (mut names, next_due) = in_order(*kind, &names, clock.now_ms());
             self.watches.push(watch);
             if let Some((claims, watch)) = claimed {

@@ -151,7 +151,8 @@ impl QueueBuilder {
 
     pub(super) fn queue(self, kind: Kind, eager: bool) -> Queue {
         let Self { client, path, claims, acl, parents, loss, max_items, exact, clock } = self;
-        let place = Place { client, items: path, claims, kind, clock, eager };
+        let place =
+            Place { client, items: path, claims, kind, clock, eager, spoiled: std::sync::Arc::default() };
         let taker = Taker::new(place, Codec::Frame, acl, parents, loss);
         let putter = Putter { shared: std::sync::Arc::clone(&taker.0), max_items, exact };
         Queue { taker, putter }
