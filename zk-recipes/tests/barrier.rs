@@ -188,6 +188,27 @@ async fn who_comes_late_to_a_round_is_let_in() {
     children(&zk, PATH, 0).await;
 }
 
+/// Those of the round have gone without closing it; who came late is still at work in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_came_late_does_not_count_for_the_next_round() {
+    let server = server().await;
+    let zk = client(&server).await;
+    let barrier = DoubleBarrier::new(&zk, PATH, 2);
+    let (one, two) = soon(async { tokio::join!(barrier.enter(), barrier.enter()) }).await;
+    let late = soon(barrier.enter()).await.unwrap();
+    assert!(late.node().ends_with("-late") && late.is_held());
+    assert_eq!(late.fencing_token().czxid(), zk.get(late.node()).await.unwrap().stat.czxid);
+    drop((one.unwrap(), two.unwrap()));
+    children(&zk, PATH, 2).await;
+    let alone = barrier.enter_within(Duration::from_millis(50)).await.unwrap_err();
+    assert!(alone.is_timeout(), "{alone}");
+    let (one, two) = soon(async { tokio::join!(barrier.enter(), barrier.enter()) }).await;
+    assert_eq!(soon(late.leave()).await.unwrap(), Released::Deleted);
+    let (one, two) = soon(async { tokio::join!(one.unwrap().leave(), two.unwrap().leave()) }).await;
+    assert_eq!([one.unwrap(), two.unwrap()], [Released::Deleted; 2]);
+    children(&zk, PATH, 0).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_expired_participant_begins_anew_outside_and_is_told_inside() {
     let server = server().await;

@@ -9,6 +9,14 @@ use zk_proto::Zxid;
 /// The node that opens a round.
 pub(super) const READY: &str = "ready";
 
+/// How the names end of those who have come to a round after it was opened.
+pub(super) const LATE: &str = "-late";
+
+/// Whether a child of the barrier counts for the round that is to be opened.
+pub(super) fn counts(name: &str) -> bool {
+    name != READY && !name.ends_with(LATE)
+}
+
 /// What one who enters does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entering {

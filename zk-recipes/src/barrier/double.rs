@@ -9,18 +9,18 @@ use tokio::time::Instant;
 use zk_client::{Client, Error as ClientError, ErrorKind, EventType, Watch};
 use zk_proto::{Acl, SessionId, Zxid, path};
 
-use super::decision::{Entering, READY, entering, goes_on};
+use super::decision::{Entering, READY, counts, entering, goes_on};
+use super::pending::PendingNode;
 use super::stale;
 use super::ticket::{BarrierTicket, Opened};
 use crate::asking::{explain, passes, session_of, until_answered};
-use crate::contender::{Context, Grant, Holding, Leftover, Options, Parents, Patience, Rule};
+use crate::contender::{Context, Grant, Holding, Options, Parents, Patience, Rule};
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::held::Held;
 use crate::identity::{Uuid, host_and_pid};
 use crate::limits::{LAST_LOOK, RETRY_PAUSE};
 use crate::loss::{LossPolicy, LossReason};
-use crate::reaper::{Reaper, UnderWay};
 use crate::sequence::Sequence;
 
 /// A barrier at which a number of participants begin together, and end together.
@@ -43,7 +43,7 @@ use crate::sequence::Sequence;
 ///
 /// # Layout
 /// Each participant is an ephemeral node `<path>/<uuid>`, a new one for each round; under [`Dialect::Kazoo`] it is
-/// `<path>/<32 hex>`. When all have come, somebody makes the persistent node `<path>/ready`, which lets them in.
+/// `<path>/<32 hex>`; one who comes late is named anew with `-late` at the end. When all have come, somebody makes the persistent node `<path>/ready`, which lets them in.
 /// Curator's `DistributedDoubleBarrier` and Kazoo's `DoubleBarrier` do the same, and all three may share a path:
 /// names are compared as text, whoever made them. One path serves any number of rounds.
 ///
@@ -58,7 +58,8 @@ use crate::sequence::Sequence;
 /// `ready` that crashed participants have left behind lets nobody in: it is older than everybody there, and is
 /// removed. (Stock Curator and Kazoo take it for an open round.) Who comes while a round goes on, one too many or
 /// started again, is let in to it, as Curator does; it is waited for by those who begin to leave after that, and
-/// leaves without waiting when the round was closed meanwhile. A participant whose session has not expired yet
+/// leaves without waiting when the round was closed meanwhile. Until it has left it does not count for the next round,
+/// which its node's name tells. A participant whose session has not expired yet
 /// counts, whether its process lives or not.
 ///
 /// # Loss
@@ -80,11 +81,11 @@ use crate::sequence::Sequence;
 /// node stays after an error.
 #[derive(Debug, Clone)]
 pub struct DoubleBarrier {
-    context: Arc<Context>,
+    pub(super) context: Arc<Context>,
     quantity: usize,
     dialect: Dialect,
-    data: Bytes,
-    acl: Vec<Acl>,
+    pub(super) data: Bytes,
+    pub(super) acl: Vec<Acl>,
 }
 
 /// Options of a [`DoubleBarrier`].
@@ -159,7 +160,7 @@ impl DoubleBarrierBuilder {
 }
 
 /// How an attempt in one session ended.
-enum Attempt {
+pub(super) enum Attempt {
     Entered(BarrierTicket),
     /// The session is over, or the parent was missing: begin anew.
     Again,
@@ -295,7 +296,7 @@ impl DoubleBarrier {
                 },
             };
             let names = names.unwrap_or_default();
-            let members = names.iter().filter(|name| *name != READY).count();
+            let members = names.iter().filter(|name| counts(name)).count();
             let opened = stat.map(|stat| stat.czxid);
             match entering(czxid, opened, members, self.quantity) {
                 Entering::In => return Ok(self.inside(held, name, opened, false)),
@@ -307,7 +308,7 @@ impl DoubleBarrier {
                 Entering::Weigh => {
                     let age = opened.unwrap_or(Zxid(0));
                     if goes_on(age, &self.ages(&names).await?) {
-                        return Ok(self.inside(held, name, opened, true));
+                        return self.come_late(held, name, age, runtime).await;
                     }
                     tracing::warn!(
                         path = self.path(),
@@ -339,7 +340,7 @@ impl DoubleBarrier {
         }
     }
 
-    fn inside(&self, held: Held, name: String, at: Option<Zxid>, late: bool) -> Attempt {
+    pub(super) fn inside(&self, held: Held, name: String, at: Option<Zxid>, late: bool) -> Attempt {
         let round = Opened { at, late };
         Attempt::Entered(BarrierTicket::new(Arc::clone(&self.context), held, name, round))
     }
@@ -437,7 +438,7 @@ impl DoubleBarrier {
 
     async fn ages(&self, names: &[String]) -> Result<Vec<Zxid>, Error> {
         let client = &self.context.client;
-        let members = names.iter().filter(|name| *name != READY);
+        let members = names.iter().filter(|name| counts(name));
         let looks = members.map(|name| {
             let member = path::join(self.path(), name);
             // What is not known of one is no reason to take the round for over.
@@ -476,31 +477,5 @@ async fn wait(
             _ => Woken::Look,
         },
         () = timer => Woken::TimedOut,
-    }
-}
-
-/// A node that may be there, and is nobody's yet: deleted when dropped.
-struct PendingNode<'a> {
-    reaper: &'a Arc<Reaper>,
-    runtime: &'a Handle,
-    leftover: Option<Leftover>,
-}
-
-impl<'a> PendingNode<'a> {
-    fn new(reaper: &'a Arc<Reaper>, runtime: &'a Handle, path: &str, session: SessionId) -> Self {
-        let leftover = Leftover::Named { paths: vec![path.to_owned()], session: Some(session) };
-        Self { reaper, runtime, leftover: Some(leftover) }
-    }
-
-    fn forget(&mut self) {
-        self.leftover = None;
-    }
-}
-
-impl Drop for PendingNode<'_> {
-    fn drop(&mut self) {
-        if let Some(leftover) = self.leftover.take() {
-            self.reaper.adopt(self.runtime, leftover, UnderWay::Nothing);
-        }
     }
 }

@@ -5,6 +5,8 @@
 //! |---|---|
 //! | `single` | [`Barrier`] |
 //! | `double` | [`DoubleBarrier`]: entering |
+//! | `late` | entering a round that was opened before |
+//! | `pending` | a participant's node that may be there |
 //! | `ticket` | [`BarrierTicket`]: leaving |
 //! | `stale` | removing what a round has left behind |
 //! | `decision` | when to pass and whom to wait for: pure |
@@ -12,8 +14,10 @@
 
 mod decision;
 mod double;
+mod late;
 #[cfg(test)]
 mod model;
+mod pending;
 mod single;
 mod stale;
 mod ticket;

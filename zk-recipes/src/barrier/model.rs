@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use std::collections::{BTreeMap, BTreeSet};
 use zk_proto::Zxid;
 
-use super::decision::{Entering, Leaving, READY, entering, goes_on, leaving};
+use super::decision::{Entering, LATE, Leaving, READY, counts, entering, goes_on, leaving};
 use super::ticket::Opened;
 
 /// What the server knows: the barrier's children with their ages, and the version of its data.
@@ -71,6 +71,12 @@ enum At {
         ready: Zxid,
         names: Vec<String>,
         ages: Vec<Zxid>,
+    },
+    /// Coming late: the version read first, then whether it is still the same round.
+    Joining {
+        ready: Zxid,
+        version: Option<u32>,
+        still: bool,
     },
     Removing(Removing),
     Inside,
@@ -197,7 +203,8 @@ impl World {
                 _ => At::LookReady,
             },
             At::Opening => self.open(n),
-            At::Weighing { ready, names, ages } => self.weigh(n, ready, names, ages),
+            At::Weighing { ready, names, ages } => self.weigh(ready, names, ages),
+            At::Joining { ready, version, still } => self.join(n, ready, version, still),
             At::Removing(removing) => self.remove(removing),
             At::Inside => {
                 self.all[n].wants_out += 1;
@@ -221,6 +228,7 @@ impl World {
 
     fn decide(&mut self, n: usize, ready: Option<Zxid>) -> At {
         let names = self.server.members();
+        let names: Vec<String> = names.into_iter().filter(|name| counts(name)).collect();
         match (entering(self.all[n].czxid, ready, names.len(), self.quantity), ready) {
             (Entering::In, opened) => self.pass(n, opened, false),
             (Entering::Open, _) => At::Opening,
@@ -232,7 +240,7 @@ impl World {
     }
 
     fn note_full(&mut self) {
-        if self.server.members().len() >= self.quantity {
+        if self.server.members().iter().filter(|name| counts(name)).count() >= self.quantity {
             self.server.full = self.server.changed;
         }
     }
@@ -240,11 +248,13 @@ impl World {
     fn open(&mut self, n: usize) -> At {
         assert!(self.server.full >= self.all[n].czxid, "there were never enough since it came");
         let Some(made) = self.server.create(READY) else { return At::LookReady };
+        let inside = |p: &Participant| matches!(p.at, At::Inside);
+        assert!(!self.all.iter().any(inside), "somebody is still at work in another round");
         self.ready_is(Some(made));
         self.pass(n, Some(made), false)
     }
 
-    fn weigh(&mut self, n: usize, ready: Zxid, mut names: Vec<String>, mut ages: Vec<Zxid>) -> At {
+    fn weigh(&self, ready: Zxid, mut names: Vec<String>, mut ages: Vec<Zxid>) -> At {
         match names.pop() {
             Some(name) => {
                 ages.extend(self.server.children.get(&name));
@@ -252,10 +262,29 @@ impl World {
             }
             None if goes_on(ready, &ages) => {
                 assert!(ages.into_iter().min() < Some(ready), "a round without anybody");
-                self.pass(n, Some(ready), true)
+                At::Joining { ready, version: None, still: false }
             }
             None => At::Removing(Removing { age: ready, version: None, still: false, then: None }),
         }
+    }
+
+    fn join(&mut self, n: usize, ready: Zxid, version: Option<u32>, still: bool) -> At {
+        let Some(read) = version else {
+            return At::Joining { ready, version: Some(self.server.version), still };
+        };
+        if !still && self.server.ready() == Some(ready) {
+            return At::Joining { ready, version, still: true };
+        }
+        let own = self.all[n].name.clone();
+        self.server.delete(&own);
+        if !still || self.server.version != read {
+            // Another round, another name.
+            return At::Outside;
+        }
+        self.all[n].name = own + LATE;
+        let czxid = self.server.create(&self.all[n].name);
+        self.all[n].czxid = czxid.unwrap_or(Zxid(0));
+        self.pass(n, Some(ready), true)
     }
 
     fn remove(&mut self, mut removing: Removing) -> At {
