@@ -113,9 +113,9 @@ impl DoubleBarrierRecipe {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The rounds, by when they were opened, and the oldest that stood there then.
+    /// The rounds, by when they were opened.
     fn opened(&self, history: &History<Step>) -> Result<Vec<Round>, String> {
-        let mut members: BTreeMap<&str, Zxid> = BTreeMap::new();
+        let mut members: BTreeSet<&str> = BTreeSet::new();
         let mut rounds = Vec::new();
         // Somebody may go between the look that finds all there and the opening: the others are in with one absentee.
         let mut most = 0;
@@ -127,12 +127,13 @@ impl DoubleBarrierRecipe {
                         return Err(format!("opened at {:?} for {most} of {}", change.at, self.quantity));
                     }
                     most = members.len();
-                    let members = members.keys().map(|path| (*path).to_owned()).collect();
-                    rounds.push(Round { at: change.at, zxid: change.zxid, members });
+                    rounds.push(Round { at: change.at, zxid: change.zxid });
                 }
                 (READY, false) => most = members.len(),
+                // One who is at work in the round before does not count.
+                (path, _) if path.ends_with("-late") => {}
                 (path, true) => {
-                    members.insert(path, change.zxid);
+                    members.insert(path);
                     most = most.max(members.len());
                 }
                 (path, false) => {
@@ -147,7 +148,6 @@ impl DoubleBarrierRecipe {
 struct Round {
     at: Duration,
     zxid: Zxid,
-    members: BTreeSet<String>,
 }
 
 /// From entering to leaving; whether it was with all others.
@@ -176,16 +176,17 @@ async fn inside(actor: &mut Actor<Step>, ticket: BarrierTicket, last: bool) -> R
     Ok(true)
 }
 
-/// Whoever enters belongs to a round that was open by then, or has come while one of it was still there.
+/// Whoever enters belongs to a round that was open by then, or has come to one while it was open. (That somebody of
+/// it was still there he has seen before he took the name of one who is late.)
 fn nobody_enters_early(history: &History<Step>, rounds: &[Round]) -> Result<(), String> {
     for entry in &history.entries {
         let Step::Entered(node, czxid) = &entry.event else { continue };
-        let there = |path: &String| {
-            let mut changes = history.changes.iter().filter(|c| c.path == *path && c.zxid < *czxid);
-            changes.next_back().is_some_and(|change| change.made)
+        let ready = history.changes.iter().rfind(|c| c.path == READY && c.zxid < *czxid);
+        let ready = ready.filter(|change| change.made).map(|change| change.zxid);
+        let late = node.ends_with("-late");
+        let open = |round: &&Round| {
+            round.at <= entry.at && if late { ready == Some(round.zxid) } else { round.zxid > *czxid }
         };
-        let open =
-            |round: &&Round| round.at <= entry.at && (round.zxid > *czxid || round.members.iter().any(there));
         if !rounds.iter().any(|round| open(&round)) {
             return Err(format!(
                 "{} has entered as {node} at {:?}, and no round was open",
