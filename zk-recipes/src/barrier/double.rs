@@ -1,6 +1,7 @@
 //! The double barrier: entering it. Leaving is the ticket's.
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use futures::future::try_join_all;
 use std::sync::Arc;
 use std::time::Duration;
@@ -276,6 +277,9 @@ impl DoubleBarrier {
         let mut lost = Box::pin(held.lost());
         let mut seen = if in_order { Some((look.await, list.await.map(|list| list.names))) } else { None };
         loop {
+            if let Some(reason) = (&mut lost).now_or_never() {
+                return self.lost(reason);
+            }
             let (look, names) = match seen.take() {
                 Some(seen) => seen,
                 None => {
@@ -319,10 +323,7 @@ impl DoubleBarrier {
                 Entering::Wait => match wait(watch, &mut lost, until).await {
                     Woken::Opened(at) => return Ok(self.inside(held, name, at, false)),
                     Woken::Look => {}
-                    Woken::Lost(LossReason::NodeDeleted) => {
-                        return Err(Error::NodeDeleted { path: self.path().to_owned() });
-                    }
-                    Woken::Lost(_) => return Ok(Attempt::Again),
+                    Woken::Lost(reason) => return self.lost(reason),
                     Woken::TimedOut => {
                         // It may have been opened in the last moment, and us counted in.
                         let look = client.exists(ready.as_str()).in_session(session).send().await;
@@ -337,6 +338,13 @@ impl DoubleBarrier {
                     }
                 },
             }
+        }
+    }
+
+    fn lost(&self, reason: LossReason) -> Result<Attempt, Error> {
+        match reason {
+            LossReason::NodeDeleted => Err(Error::NodeDeleted { path: self.path().to_owned() }),
+            _ => Ok(Attempt::Again),
         }
     }
 

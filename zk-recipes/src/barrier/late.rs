@@ -46,9 +46,9 @@ impl DoubleBarrier {
         let token = match all.in_session(session).commit_with_zxid().await {
             Ok((zxid, _)) => zxid,
             Err(error) => match error.kind() {
-                ErrorKind::Transaction { code: ErrorCode::BadVersion, .. } => return Ok(Attempt::Again),
-                ErrorKind::Transaction { index: 1, code: ErrorCode::NoNode } => {
-                    return Err(Error::NodeDeleted { path: path.to_owned() });
+                // The round is over; or our node was given up meanwhile.
+                ErrorKind::Transaction { code: ErrorCode::BadVersion | ErrorCode::NoNode, .. } => {
+                    return Ok(Attempt::Again);
                 }
                 _ => return self.begin_anew(error).await,
             },
