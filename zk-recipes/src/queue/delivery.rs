@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use zk_client::{Client, Error as ClientError, ErrorKind, SessionState, TransactionResult};
 use zk_proto::{Acl, CreateMode, ErrorCode, SessionId, Zxid, path};
 
+use super::decision::{Fate, of_acknowledgement};
 use super::frame::encode_items;
 use super::names::prefix;
 use super::taker::{Codec, Counted, Shared};
@@ -397,15 +398,7 @@ impl DeliveryTransaction {
     }
 }
 
-/// What became of an acknowledgement whose answer was lost.
-enum Fate {
-    Done,
-    NotDone,
-    Lost(LossReason),
-    Unknown,
-}
-
-/// Looks, after a sync. While the claim's session lives nobody who claims deletes the item.
+/// Looks what became of an acknowledgement, after a sync.
 async fn fate(client: &Client, item: &str, claim: &Claim) -> Result<Fate, ClientError> {
     let (item_there, ours) = until_answered(|| async {
         let (sync, item) = (client.sync(item).send(), client.exists(item).send());
@@ -416,12 +409,5 @@ async fn fate(client: &Client, item: &str, claim: &Claim) -> Result<Fate, Client
     })
     .await?;
     let live = client.session_deadline(claim.session).is_some();
-    Ok(match (item_there, ours) {
-        (true, true) => Fate::NotDone,
-        (true, false) => Fate::Lost(LossReason::SessionExpired),
-        // The claim would have gone with the item: somebody else has deleted that.
-        (false, true) => Fate::Lost(LossReason::NodeDeleted),
-        (false, false) if live => Fate::Done,
-        (false, false) => Fate::Unknown,
-    })
+    Ok(of_acknowledgement(item_there, ours, live))
 }

@@ -14,17 +14,21 @@
 //! | file | its job |
 //! |---|---|
 //! | `frame`, `names` | the bytes and names of items: pure |
+//! | `decision` | what a lost answer means: pure; `model` has random interleavings of it |
 //! | `view` | what a taker knows of the queue, and when it has to look again |
 //! | `taker`, `attempt`, `delivery` | taking an item, what that has under way, and being done with it |
 //! | `putter` | putting |
 //! | `work`, `priority`, `delay`, `id`, `simple`, `sharded`, `kazoo` | the queues |
 
 mod attempt;
+mod decision;
 mod delay;
 mod delivery;
 mod frame;
 mod id;
 pub mod kazoo;
+#[cfg(test)]
+mod model;
 mod names;
 mod priority;
 mod putter;

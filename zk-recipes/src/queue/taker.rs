@@ -12,6 +12,7 @@ use zk_client::{ErrorCode, ErrorKind};
 use zk_proto::{Acl, SessionId, Zxid, path};
 
 use super::attempt::{Attempt, PendingClaim, Waiting};
+use super::decision::is_ours;
 use super::delivery::{Claim, Delivery};
 use super::frame::decode_items;
 use super::names::in_order;
@@ -386,7 +387,7 @@ impl Taker {
             }
         });
         let found = found.await.map_err(|error| explain(claim, error))?;
-        let ours = found.filter(|node| node.stat.ephemeral_owner == session && node.data == mark.as_bytes());
+        let ours = found.filter(|node| is_ours(node.stat.ephemeral_owner, &node.data, session, mark));
         Ok(ours.map(|node| node.stat.czxid))
     }
 
