@@ -12,7 +12,7 @@ use std::thread;
 use integration_tests::sim::{Bug, Counters, Options, Report, run};
 
 /// Seeds run by default.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 3_000;
 /// What needs several coincidences at once.
 const RARE: [&str; 1] = ["moved"];
 /// Seeds within which a planted bug must be found.
