@@ -108,6 +108,7 @@ impl Error {
             NotGranted::NoRuntime => Self::NoRuntime,
             NotGranted::Failed(Failure::Busy | Failure::TimedOut, _) => Self::Timeout { path, limit },
             NotGranted::Failed(Failure::NodeDeleted, _) => Self::NodeDeleted { path },
+            NotGranted::Failed(Failure::TakenOver, _) => Self::Lost { path, reason: LossReason::TakenOver },
             NotGranted::Failed(Failure::ClientOver(reason), _) => Self::ClientEnded { path, reason },
             NotGranted::Failed(Failure::Refused, Some(source)) => match source.kind() {
                 ErrorKind::Closed => Self::ClientEnded { path, reason: LossReason::ClientClosed },

@@ -108,8 +108,12 @@ pub(crate) async fn list(client: &Client, parent: &str, rule: &Rule) -> Result<V
     Ok(all)
 }
 
-/// Asks a participant to give up what it holds or waits for. Returns whether it was still there.
+/// Asks a participant to give up what it holds or waits for. Returns whether it was still there. A durable one is not
+/// asked: a write to its node would take the node away from it.
 pub(crate) async fn revoke(client: &Client, participant: &Participant) -> Result<bool, Error> {
+    if participant.session == SessionId::NONE {
+        return Ok(false);
+    }
     match client.set(participant.node(), REVOKE).await {
         Ok(_) => Ok(true),
         Err(error) if error.is_no_node() => Ok(false),

@@ -13,11 +13,11 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use zk_client::{Client, Error, ErrorKind, Pending, TransactionResult};
-use zk_proto::{ErrorCode, SessionId, path};
+use zk_proto::{ErrorCode, SessionId, Stat, path};
 
 use crate::contender::{Creation, Leftover};
 use crate::limits::{REAPER_AT_ONCE_MAX, REAPER_PAUSE_MAX, REAPER_PAUSE_MIN};
-use crate::sequence::{self, REVOKE};
+use crate::sequence;
 
 /// What is under way for a leftover already.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(crate) enum UnderWay {
     Nothing,
     /// Its creation, whose answer tells its name.
     Create(Creation),
+    /// A claim on it, whose answer tells its version.
+    Claim(Pending<Stat>),
     /// Its deletion.
     Delete(Deletion),
 }
@@ -238,7 +240,8 @@ async fn reap(client: Client, job: Job) -> String {
     let (mut names, prefixes, session, mut version) = match job.leftover {
         Leftover::Named { paths, session } => (Some(paths), Vec::new(), session, None),
         Leftover::Claimed { paths, version } => (Some(paths), Vec::new(), None, Some(version)),
-        Leftover::Unnamed { prefixes, session } => (None, prefixes, session, None),
+        // Of persistent ones another life of their owner may have made something.
+        Leftover::Unnamed { prefixes, session } => (None, prefixes, session, session.is_none().then_some(0)),
         Leftover::Marked { path, mark, session } => {
             reap_marked(&client, &path, &mark, session, job.under_way).await;
             return key;
@@ -253,6 +256,13 @@ async fn reap(client: Client, job: Job) -> String {
             Err(error) if error.outcome_unknown() || session.is_none() => {}
             Err(_) => return key,
         },
+        UnderWay::Claim(claim) => match claim.await {
+            Ok(stat) => version = Some(stat.version),
+            // Another life has claimed it, or it is gone.
+            Err(error) if error.is_bad_version() || error.is_no_node() => return key,
+            // If the claim was made all the same, nobody can tell whose it is: the node stays for its owner.
+            Err(_) => {}
+        },
     }
     loop {
         let outcome = match &mut names {
@@ -260,21 +270,11 @@ async fn reap(client: Client, job: Job) -> String {
             Some(paths) => {
                 let again = || Deletion::send_if(&client, paths, session, version);
                 let mut deletion = delete.take().unwrap_or_else(again);
-                let deleted = deletion.done().await.map(|()| None);
-                match (deleted, version, paths.first()) {
-                    (Err(error), Some(expected), Some(first))
-                        if error.code() == Some(ErrorCode::BadVersion) =>
-                    {
-                        match written_by_revoker(&client, first, expected).await {
-                            Ok(false) => return key,
-                            Ok(true) => {
-                                version = Some(expected.wrapping_add(1));
-                                continue;
-                            }
-                            Err(error) => Err(error),
-                        }
+                match deletion.done().await.map(|()| None) {
+                    Err(error) if version.is_some() && error.code() == Some(ErrorCode::BadVersion) => {
+                        return key;
                     }
-                    (deleted, ..) => deleted,
+                    deleted => deleted,
                 }
             }
             None => find(&client, &prefixes, session).await.map(Some),
@@ -283,8 +283,12 @@ async fn reap(client: Client, job: Job) -> String {
             (Ok(None), _) => return key,
             (Ok(found), _) => names = found,
             (Err(error), Some(paths)) if gone(&error).is_some_and(|index| index < paths.len()) => {
-                // The others were not deleted because of it.
-                paths.remove(gone(&error).unwrap_or(0));
+                // The others were not deleted because of it; of them none was claimed.
+                let gone = gone(&error).unwrap_or(0);
+                paths.remove(gone);
+                if gone == 0 {
+                    version = version.map(|_| 0);
+                }
             }
             (Err(error), _) if is_settled(&error, session) => return key,
             (Err(error), _) => {
@@ -304,7 +308,7 @@ async fn reap_marked(client: &Client, path: &str, mark: &str, session: SessionId
     let mut pause = REAPER_PAUSE_MIN;
     let mut first = match under_way {
         UnderWay::Delete(deletion) => Some(deletion),
-        UnderWay::Create(_) | UnderWay::Nothing => None,
+        UnderWay::Create(_) | UnderWay::Claim(_) | UnderWay::Nothing => None,
     };
     loop {
         let outcome = match first.take() {
@@ -339,13 +343,6 @@ async fn delete_if_marked(client: &Client, path: &str, mark: &str, session: Sess
 
 fn next_pause(pause: Duration) -> Duration {
     (pause * 2).min(REAPER_PAUSE_MAX)
-}
-
-/// Whether a node that should have had `expected` as its version was written by a revoker alone since; if not, it
-/// belongs to somebody else now.
-async fn written_by_revoker(client: &Client, path: &str, expected: i32) -> Result<bool, Error> {
-    let node = client.get(path).await?;
-    Ok(node.data == REVOKE && node.stat.version == expected.wrapping_add(1))
 }
 
 /// Which of several nodes was gone already.

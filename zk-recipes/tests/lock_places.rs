@@ -235,6 +235,30 @@ async fn a_durable_lock_outlives_its_process_and_is_taken_over_by_its_owner() {
     children(&other, PATH, 1).await;
     drop(holder);
     children(&other, PATH, 0).await;
+    // Nor who gives up while it gets it: however far it has come, the next one is let in.
+    for polls in 0..12 {
+        let lock = Lock::builder(&zk, PATH).durable("report").release_on_drop(true).build();
+        drop(dropped_after(polls, lock.acquire()).await);
+        soon(Lock::new(&other, PATH).acquire()).await.unwrap().release().await.unwrap();
+    }
+    children(&other, PATH, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_life_that_waits_and_is_replaced_is_told_and_harms_nobody() {
+    let server = server().await;
+    let (zk, other) = (client(&server).await, client(&server).await);
+    let durable = |zk: &Client| Lock::builder(zk, PATH).durable("report").build();
+    let holder = Lock::new(&other, PATH).acquire().await.unwrap();
+    let earlier = durable(&zk).enqueue().await.unwrap();
+    holder.release().await.unwrap();
+    let later = soon(durable(&other).acquire()).await.unwrap();
+    let replaced = soon(earlier.wait()).await;
+    assert!(matches!(replaced, Err(Error::Lost { reason: LossReason::TakenOver, .. })), "{replaced:?}");
+    assert!(later.is_held());
+    later.transaction().unwrap().create("/app/report-is-out", "").commit().await.unwrap();
+    assert_eq!(later.release().await.unwrap(), Released::Deleted);
+    children(&other, PATH, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

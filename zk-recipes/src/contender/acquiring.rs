@@ -153,6 +153,7 @@ impl Core {
             Refusal::SessionOver => self.session_over(LossReason::SessionExpired, out),
             Refusal::NotNow => self.pause(now, then),
             // A claim that was carried out is found by the version it has made, and repeated.
+            Refusal::Changed if claiming && self.version_max.is_some() => self.replaced(out),
             Refusal::Unknown | Refusal::Changed | Refusal::NoNode if claiming => self.find(out),
             Refusal::Unknown if reading => self.pause(now, then),
             Refusal::Never if reading => self.refuse(out),
@@ -220,6 +221,9 @@ impl Core {
         };
         match seen {
             Ok(Seen { owner, version, .. }) if self.options.durable.is_some() && owner == SessionId::NONE => {
+                if self.version_max.is_some_and(|max| version > max) {
+                    return self.replaced(out);
+                }
                 self.claim(paths, version, names, out);
             }
             Ok(Seen { czxid, owner, version, .. }) if owner == self.owner() => {
@@ -233,7 +237,14 @@ impl Core {
     fn claim(&mut self, paths: Vec<String>, version: i32, names: Vec<String>, out: &mut Vec<Output>) {
         let Some(path) = paths.first().cloned() else { return };
         let claim = self.send(Request::Claim { path, version }, out);
-        self.stage = Stage::Claiming { claim, paths, names };
+        self.version_max = self.version_max.map(|max| max.max(version.wrapping_add(1)));
+        self.stage = Stage::Claiming { claim, version, paths, names };
+    }
+
+    /// A later life of our owner has the node: it is nothing of ours any more, and not to be taken back.
+    fn replaced(&mut self, out: &mut Vec<Output>) {
+        self.own = None;
+        self.fail(Failure::TakenOver, out);
     }
 
     /// Ours from here on: whoever held it before finds its version changed.
@@ -244,6 +255,7 @@ impl Core {
         match claimed {
             Ok(Claimed { version, mzxid }) => {
                 let taken_over = !self.has_created;
+                self.version_max = Some(version);
                 self.own = Some(Own { paths, token: mzxid, version, taken_over, in_front: true });
                 self.decide(now, &names, out);
             }
@@ -330,6 +342,7 @@ impl Core {
 
     fn enter(&mut self, out: &mut Vec<Output>) {
         self.has_created = true;
+        self.version_max = Some(0);
         let durable = self.options.durable.is_some();
         let create = self.send(Request::Create { prefixes: self.session.prefixes.clone(), durable }, out);
         let list = Some(self.send_list(out));
@@ -421,8 +434,16 @@ impl Core {
             Stage::Entering { .. } | Stage::Finding { .. } | Stage::Pausing { then: Step::Find, .. } => true,
             // The session that created it is over, and the node is not.
             Stage::Outside => session.is_none(),
-            Stage::Verifying { paths, .. } | Stage::Claiming { paths, .. } => {
-                out.push(Output::Leave(Leftover::Named { paths: paths.clone(), session }));
+            Stage::Verifying { paths, .. } => {
+                let paths = paths.clone();
+                out.push(Output::Leave(match session {
+                    Some(_) => Leftover::Named { paths, session },
+                    None => Leftover::Claimed { paths, version: 0 },
+                }));
+                false
+            }
+            Stage::Claiming { paths, version, .. } => {
+                out.push(Output::Leave(Leftover::Claimed { paths: paths.clone(), version: *version }));
                 false
             }
             _ => false,

@@ -26,6 +26,8 @@ pub struct Core {
     pub(super) no_containers: bool,
     /// Whether nodes were asked for in this life, or may be there from it.
     pub(super) has_created: bool,
+    /// The greatest version that our writes can have given to a durable node since it is ours; `None` before.
+    pub(super) version_max: Option<i32>,
     requests: u64,
 }
 
@@ -91,6 +93,8 @@ pub(super) enum Stage {
     /// A durable node of ours is there, from an earlier life or another session.
     Claiming {
         claim: RequestId,
+        /// The version it replaces.
+        version: i32,
         paths: Vec<String>,
         names: Vec<String>,
     },
@@ -145,6 +149,7 @@ impl Core {
             revoked: false,
             no_containers: false,
             has_created: false,
+            version_max: None,
             requests: 0,
         }
     }

@@ -135,6 +135,15 @@ impl Flights {
         }
     }
 
+    /// The claim under way, if there is one.
+    pub(super) fn take_claim(&mut self) -> Option<Pending<Stat>> {
+        let at = self.0.iter().position(|(_, flight)| matches!(flight, Flight::Claim(_)))?;
+        match self.0.remove(at).1 {
+            Flight::Claim(claim) => Some(claim),
+            _ => None,
+        }
+    }
+
     /// The next end; of several at once, that of the request sent first. May be dropped and called again.
     pub(super) async fn next(&mut self) -> Landed {
         std::future::poll_fn(|cx| self.poll_next(cx)).await

@@ -78,10 +78,9 @@ impl Core {
                 self.own = None;
                 hold.lose(LossReason::NodeDeleted);
             }
-            // A revoker's write changes the version as well; nobody takes over by it.
-            Ok(Seen { version, revoked: false, .. })
-                if durable && watch.node == 0 && Some(version) != own_version =>
-            {
+            // Whoever else writes to it takes it away as well: there is no telling a revoker's write from a life that
+            // was revoked after it took over.
+            Ok(Seen { version, .. }) if durable && watch.node == 0 && Some(version) != own_version => {
                 self.own = None;
                 hold.lose(LossReason::TakenOver);
             }
@@ -96,6 +95,10 @@ impl Core {
                 let gone = watch.node;
                 if let Some(own) = self.own.as_mut().filter(|own| own.paths.len() > 1) {
                     own.paths.remove(gone);
+                    if gone == 0 {
+                        // Only the first is ever claimed.
+                        own.version = 0;
+                    }
                 } else {
                     self.own = None;
                 }

@@ -419,6 +419,9 @@ impl Deleting {
                 }
                 Ok(Some(LossReason::NodeDeleted))
             }
+            Err(error) if error.is_bad_version() && matches!(leftover, Leftover::Claimed { .. }) => {
+                Ok(Some(LossReason::TakenOver))
+            }
             Err(error) => match error.kind() {
                 ErrorKind::SessionExpired if pinned => Ok(Some(LossReason::SessionExpired)),
                 ErrorKind::Closed => Ok(Some(LossReason::ClientClosed)),

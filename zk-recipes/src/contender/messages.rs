@@ -299,7 +299,7 @@ pub enum Leftover {
         session: Option<SessionId>,
     },
     /// Persistent nodes, to be deleted only while the first has this version: another life of their owner changes it
-    /// when it takes them over. A revoker's write changes it as well, by one, and takes nothing over.
+    /// when it takes them over.
     Claimed {
         /// Their paths.
         paths: Vec<String>,
@@ -307,7 +307,7 @@ pub enum Leftover {
         version: i32,
     },
     /// Nodes whose numbers are not known, if they are there at all: the answer to their creation is outstanding or
-    /// lost.
+    /// lost. Persistent ones are deleted only while nobody has claimed the first.
     Unnamed {
         /// Their paths up to the number.
         prefixes: Vec<String>,
@@ -334,6 +334,8 @@ pub enum Failure {
     TimedOut,
     /// Somebody deleted our node while we waited.
     NodeDeleted,
+    /// Another life of our durable owner has taken our node over while we waited.
+    TakenOver,
     /// The server refused a request; the shell knows the error.
     Refused,
     /// The client has ended.

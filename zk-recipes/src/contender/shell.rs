@@ -363,10 +363,12 @@ impl Entrant {
     }
 
     fn leave(&mut self, leftover: Leftover) {
-        let under_way = match (&leftover, self.flights.take_create()) {
-            (Leftover::Unnamed { .. }, Some(create)) => UnderWay::Create(create),
-            _ => UnderWay::Nothing,
+        let under_way = match &leftover {
+            Leftover::Unnamed { .. } => self.flights.take_create().map(UnderWay::Create),
+            Leftover::Claimed { .. } => self.flights.take_claim().map(UnderWay::Claim),
+            _ => None,
         };
+        let under_way = under_way.unwrap_or(UnderWay::Nothing);
         self.context.reaper.adopt(&self.runtime, leftover, under_way);
     }
 

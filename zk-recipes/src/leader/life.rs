@@ -136,7 +136,9 @@ impl Life {
                         Failure::ClientOver(reason) => self.end(End::ClientOver(reason), &mut then),
                         Failure::Refused => self.end(End::Refused, &mut then),
                         // Somebody deleted our node; the others do not come without a limit of time.
-                        Failure::NodeDeleted | Failure::Busy | Failure::TimedOut => self.stand(&mut then),
+                        Failure::NodeDeleted | Failure::TakenOver | Failure::Busy | Failure::TimedOut => {
+                            self.stand(&mut then);
+                        }
                     }
                 }
             }

@@ -59,7 +59,9 @@ impl LockBuilder {
     /// A durable guard that is dropped keeps the lock: it is given up by
     /// [`LockGuard::release`](crate::LockGuard::release), or by an operator with [`Lock::break_lock`]. Who is
     /// killed while waiting stays in line, until the owner comes back or an operator
-    /// [evicts](Lock::evict) it.
+    /// [evicts](Lock::evict) it; so does who gives up at the very moment at which a connection is lost with the answer
+    /// to its claim. Whoever writes to the node takes the lock away, so a durable holder cannot be
+    /// [revoked](Lock::revoke). A life that was replaced while it waited gets [`Error::Lost`](crate::Error::Lost).
     pub fn durable(mut self, owner: impl Into<String>) -> Self {
         let owner = owner.into();
         self.durable = Some(Durable { owner: Uuid::of_name(&owner), release_on_drop: false });

@@ -28,7 +28,7 @@ impl Lock {
     /// Asks a holder, or somebody who waits, to give up: writes `__REVOKE__` to its node, as Curator's `Revoker`
     /// does. Ours hear it by [`Held::revoked`](crate::Held::revoked), Curator's by their `RevocationListener`.
     /// Whether they follow is up to them. What the node said of its owner is overwritten. Returns whether it was
-    /// still there.
+    /// still there. Durable participants are not asked (false): what is written to their nodes takes them away.
     ///
     /// # Errors
     /// [`Error::Client`].

@@ -186,6 +186,49 @@ fn who_was_taken_over_has_lost_and_deletes_nothing() {
     assert!(!out.iter().any(|output| matches!(output, Output::Leave(_))), "{out:?}");
 }
 
+/// Not even by a write that says something else: whoever has claimed it since may have been asked to give it up.
+#[test]
+fn whoever_writes_to_a_durable_node_takes_it_away() {
+    let mut bench = Bench::held_for_good();
+    bench.input(Input::Fired(RequestId(5)));
+    let seen = Seen { czxid: Zxid(0x500), owner: SessionId::NONE, version: 3, revoked: true };
+    bench.answer("own", Answer::Seen(Ok(seen)));
+    assert_eq!(bench.lost(), Some(LossReason::TakenOver));
+}
+
+#[test]
+fn a_life_that_was_replaced_while_it_waited_takes_nothing_back() {
+    // Found by its claim.
+    let mut bench = Bench::first_life(5);
+    let out = bench.listed(&[&own(1, 5)]);
+    assert!(grant_of(&out).is_none());
+    let out = bench.answer("claim", Answer::Claimed(Err(Refusal::Changed)));
+    assert_eq!(out, [Output::Fail(Failure::TakenOver)]);
+    // Found in the next session.
+    let mut bench = Bench::first_life(5);
+    bench.listed(&["/locks/_c_b-lock-0000000004", &own(1, 5)]);
+    bench.input(Input::SessionOver(LossReason::SessionExpired));
+    bench.session(S2, 7);
+    bench.found(&["/locks/_c_b-lock-0000000004", &own(1, 5)]);
+    let out = bench.looked(SessionId::NONE, 1);
+    assert_eq!(out, [Output::Fail(Failure::TakenOver)]);
+    // What it may have done itself is no other life's: a claim whose answer was lost.
+    let mut bench = Bench::first_life(5);
+    bench.listed(&[&own(1, 5)]);
+    bench.answer("claim", Answer::Claimed(Err(Refusal::Unknown)));
+    bench.found(&[&own(1, 5)]);
+    bench.looked(SessionId::NONE, 1);
+    assert_eq!(bench.sent[0].1, Request::Claim { path: own(1, 5), version: 1 });
+}
+
+#[test]
+fn what_is_given_up_in_the_midst_of_a_claim_is_deleted_as_it_was_claimed() {
+    let mut bench = Bench::first_life(5);
+    bench.listed(&[&own(1, 5)]);
+    let left = Leftover::Claimed { paths: vec![own(1, 5)], version: 0 };
+    assert_eq!(bench.input(Input::Cancel), [Output::Leave(left)], "the shell has the claim's answer to come");
+}
+
 #[test]
 fn another_life_takes_over_by_a_write_and_a_greater_token() {
     let mut bench = Bench::new(durable());
