@@ -14,6 +14,9 @@
 //! # }
 //! ```
 //!
+//! A client that takes read-only sessions ([`zk_client::Builder::read_only`]) is not for recipes: a minority's answers
+//! say nothing of who holds what.
+//!
 //! | room | what is in it |
 //! |---|---|
 //! | [`Lock`], [`lock`] | one holder at a time |

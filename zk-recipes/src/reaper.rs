@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use zk_client::{Client, Error, ErrorKind, Pending, TransactionResult};
 use zk_proto::{ErrorCode, SessionId, Stat, path};
 
-use crate::contender::{Creation, Leftover};
+use crate::contender::{Creation, Leftover, Refusal, classify};
 use crate::limits::{REAPER_AT_ONCE_MAX, REAPER_PAUSE_MAX, REAPER_PAUSE_MIN};
 use crate::sequence;
 
@@ -253,7 +253,7 @@ async fn reap(client: Client, job: Job) -> String {
         UnderWay::Delete(deletion) => delete = Some(deletion),
         UnderWay::Create(creation) => match creation.done().await {
             Ok(paths) => names = Some(paths),
-            Err(error) if error.outcome_unknown() || session.is_none() => {}
+            Err(error) if classify(&error) == Refusal::Unknown || session.is_none() => {}
             Err(_) => return key,
         },
         UnderWay::Claim(claim) => match claim.await {

@@ -27,6 +27,57 @@ async fn connected(zk: &Client) {
     soon(zk.session_state().wait_for(SessionState::is_connected)).await.unwrap();
 }
 
+/// Limits that outlast everything are no limits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_without_end_is_waited_out() {
+    let server = server().await;
+    let zk = client(&server).await;
+    let guard = Lock::new(&zk, "/locks").acquire_within(Duration::MAX).await.unwrap();
+    let seats = zk_recipes::Semaphore::new(&zk, "/seats", 1);
+    let permit = seats.acquire_within(Duration::MAX).await.unwrap();
+    let rw = zk_recipes::RwLock::new(&zk, "/rw");
+    let writer = rw.write_within(Duration::MAX).await.unwrap();
+    let locks = Lock::new(&zk, "/locks");
+    let waiting = tokio::spawn(async move { locks.acquire_within(Duration::MAX).await });
+    children(&zk, "/locks", 2).await;
+    guard.release().await.unwrap();
+    drop((soon(waiting).await.unwrap().unwrap(), permit, writer));
+    let gate = zk_recipes::Barrier::new(&zk, "/gate");
+    soon(gate.wait_within(Duration::MAX)).await.unwrap();
+    let phase = zk_recipes::DoubleBarrier::new(&zk, "/phase", 1);
+    soon(phase.enter_within(Duration::MAX)).await.unwrap().leave_within(Duration::MAX).await.unwrap();
+}
+
+/// A sibling in line is waited for as little as any other holder.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trying_does_not_wait_for_a_sibling_in_line() {
+    let server = server().await;
+    let zk = client(&server).await;
+    let held = Lock::new(&zk, "/locks").acquire().await.unwrap();
+    let lock = Lock::builder(&zk, "/locks").reentrant(true).build();
+    let sibling = tokio::spawn({
+        let lock = lock.clone();
+        async move { lock.acquire().await }
+    });
+    children(&zk, "/locks", 2).await;
+    assert!(soon(lock.try_acquire()).await.unwrap().is_none());
+    held.release().await.unwrap();
+    let first = soon(sibling).await.unwrap().unwrap();
+    let again = soon(lock.try_acquire()).await.unwrap().unwrap();
+    assert_eq!(first.node(), again.node());
+}
+
+/// Made on request are a lock's parents, not the root that its client lives in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_chroot_is_told() {
+    let server = server().await;
+    let zk = Client::connect(&format!("{}/nowhere", server.connect_string())).await.unwrap();
+    for path in ["/locks", "/app/locks", "/a/b/locks"] {
+        let refused = soon(Lock::new(&zk, path).acquire()).await.unwrap_err();
+        assert!(matches!(&refused, Error::Client { source, .. } if source.is_no_node()), "{refused:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_at_a_time_in_order_and_tokens_rise() {
     let server = server().await;

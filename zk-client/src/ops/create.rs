@@ -148,7 +148,9 @@ impl<'a> Create<'a> {
         Pending::steps(async move {
             let mut outcome = first.await;
             while matches!(&outcome, Err(error) if error.is_no_node()) {
-                parents::create(&owned, &node.path, mode, &node.acl).await?;
+                if !parents::create(&owned, &node.path, mode, &node.acl).await? {
+                    break;
+                }
                 let again = node.attempt(&owned.draft());
                 outcome = again.await;
             }

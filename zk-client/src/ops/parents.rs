@@ -9,16 +9,16 @@ use super::draft::OwnedDraft;
 use crate::error::Error;
 use crate::limits::LOST_REPLIES_MAX;
 
-/// Creates the missing ancestors of `path`.
+/// Creates the missing ancestors of `path`. False if there are none to create: what is missing then is the chroot.
 pub(super) async fn create(
     owned: &OwnedDraft,
     path: &str,
     mode: CreateMode,
     acl: &[Acl],
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     match parent(path) {
-        None | Some("/") => Ok(()),
-        Some(parent) => ensure(owned, parent, mode, acl).await,
+        None | Some("/") => Ok(false),
+        Some(parent) => ensure(owned, parent, mode, acl).await.map(|()| true),
     }
 }
 

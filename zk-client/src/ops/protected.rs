@@ -43,7 +43,9 @@ impl Protected {
         loop {
             let error = match (attempt.await, self.parents) {
                 (Err(error), Some(mode)) if error.is_no_node() => {
-                    parents::create(owned, &node.path, mode, &node.acl).await.map_err(known)?;
+                    if !parents::create(owned, &node.path, mode, &node.acl).await.map_err(known)? {
+                        return Err(known(error));
+                    }
                     attempt = node.attempt(&owned.draft());
                     continue;
                 }

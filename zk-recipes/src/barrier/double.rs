@@ -270,8 +270,7 @@ impl DoubleBarrier {
         };
         let (paths, sequence) = (vec![own.clone()], Sequence(0));
         let grant = Grant { paths, token: czxid, sequence, session, version: None };
-        let holding = Holding::of_nodes(Arc::clone(&self.context), grant)
-            .map_err(|why| Error::not_granted(self.path(), why, Duration::ZERO))?;
+        let holding = Holding::of_nodes(Arc::clone(&self.context), runtime, grant);
         pending.forget();
         let held = Held::new(holding);
         let mut lost = Box::pin(held.lost());

@@ -14,7 +14,6 @@ use crate::held::Held;
 use crate::limits::RETRY_PAUSE;
 use crate::sequence::Sequence;
 use std::sync::Arc;
-use std::time::Duration;
 
 impl DoubleBarrier {
     /// Enters the round that was opened at `age`, under a name that does not count for the next one. If that round is
@@ -55,8 +54,7 @@ impl DoubleBarrier {
         };
         let (paths, sequence) = (vec![late], Sequence(0));
         let grant = Grant { paths, token, sequence, session, version: None };
-        let holding = Holding::of_nodes(Arc::clone(&self.context), grant)
-            .map_err(|why| Error::not_granted(path, why, Duration::ZERO))?;
+        let holding = Holding::of_nodes(Arc::clone(&self.context), runtime, grant);
         pending.iter_mut().for_each(PendingNode::forget);
         Ok(self.inside(Held::new(holding), late_name, Some(age), true))
     }

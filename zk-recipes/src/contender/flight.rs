@@ -228,6 +228,8 @@ pub(crate) fn classify(error: &Error) -> Refusal {
         Some(ErrorCode::Unimplemented) => Refusal::Unsupported,
         // The server may have passed it on before it gave up.
         Some(ErrorCode::OperationTimeout | ErrorCode::RequestTimeout) => Refusal::Unknown,
+        // The client looks for a server that writes.
+        Some(ErrorCode::NotReadOnly) => Refusal::NotNow,
         _ if error.is_retryable() => Refusal::NotNow,
         _ => Refusal::Never,
     }

@@ -15,7 +15,7 @@ use super::core::Core;
 use super::flight::Flights;
 use super::hold::HoldState;
 use super::messages::{Grant, Input, Leftover, Output, Patience};
-use super::shell::{Context, Entrant, NotGranted, final_reason, reason};
+use super::shell::{Context, Entrant, final_reason, reason};
 use crate::identity::Uuid;
 use crate::limits::RECONNECT_JITTER_MAX;
 use crate::loss::{LockState, LossReason};
@@ -66,12 +66,9 @@ impl Holding {
     }
 
     /// Holds by nodes that were made outside of the line, in the session `grant.session`: watches them from here
-    /// on, and deletes them when it is given up. The grant must be a true one: nothing is asked before it counts.
-    ///
-    /// # Errors
-    /// There is no runtime here. The nodes are left to the caller.
-    pub(crate) fn of_nodes(context: Arc<Context>, grant: Grant) -> Result<Self, NotGranted> {
-        let runtime = Handle::try_current().map_err(|_| NotGranted::NoRuntime)?;
+    /// on, in a task on `runtime`, and deletes them when it is given up. The grant must be a true one: nothing is
+    /// asked before it counts.
+    pub(crate) fn of_nodes(context: Arc<Context>, runtime: &Handle, grant: Grant) -> Self {
         let origin = Instant::now();
         let info = context.client.session_state().borrow().session();
         let timeout =
@@ -85,7 +82,7 @@ impl Holding {
                 context.send(&mut flights, grant.session, id, request);
             }
         }
-        Ok(Self::new(context, runtime, core, flights, origin, grant))
+        Self::new(context, runtime.clone(), core, flights, origin, grant)
     }
 
     pub(crate) fn context(&self) -> &Arc<Context> {

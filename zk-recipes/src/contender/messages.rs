@@ -1,5 +1,6 @@
 //! What goes into the core and what comes out of it. Words only.
 
+use super::hold::NEVER;
 use std::time::Duration;
 use zk_proto::{SessionId, Zxid};
 
@@ -64,6 +65,21 @@ pub enum Patience {
     Until(Duration),
     /// Not at all: admitted at once, or gone.
     None,
+}
+
+impl Patience {
+    /// For at most `limit` from `now` on; a limit that outlasts us is none.
+    #[must_use]
+    pub fn lasting(limit: Option<Duration>, now: Duration) -> Self {
+        match limit {
+            Some(Duration::ZERO) => Self::None,
+            Some(limit) => match now.checked_add(limit).filter(|until| *until < NEVER) {
+                Some(until) => Self::Until(until),
+                None => Self::Forever,
+            },
+            None => Self::Forever,
+        }
+    }
 }
 
 /// What a missing parent is created as.

@@ -165,11 +165,7 @@ impl Entrant {
 
     /// Waits for at most so long from now on; not at all if that is zero.
     pub(crate) fn be_patient(&mut self, limit: Option<Duration>) {
-        self.core.set_patience(match limit {
-            None => Patience::Forever,
-            Some(Duration::ZERO) => Patience::None,
-            Some(limit) => Patience::Until(self.origin.elapsed() + limit),
-        });
+        self.core.set_patience(Patience::lasting(limit, self.origin.elapsed()));
     }
 
     /// Our nodes, once they are known.

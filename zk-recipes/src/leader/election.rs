@@ -215,7 +215,17 @@ impl Election {
     where
         F: Future<Output = T>,
     {
-        let mut cancelled = self.cancelled.subscribe();
+        self.run_until(self.cancelled.subscribe(), work).await
+    }
+
+    async fn run_until<T, F>(
+        &self,
+        mut cancelled: watch::Receiver<u64>,
+        work: impl FnOnce(Leadership) -> F,
+    ) -> Result<Outcome<T>, Error>
+    where
+        F: Future<Output = T>,
+    {
         let holding = tokio::select! {
             biased;
             holding = stand_in_line(Arc::clone(&self.context), None) => holding,
@@ -245,11 +255,15 @@ impl Election {
     {
         let cancelled = self.cancelled.subscribe();
         loop {
-            match self.run(&mut work).await {
+            // A clone has seen what this one has: no call is missed between two turns.
+            match self.run_until(cancelled.clone(), &mut work).await {
                 Ok(Outcome::Cancelled) => return Ok(()),
-                Ok(_) if cancelled.has_changed().unwrap_or(true) => return Ok(()),
                 // What is not there any more is made anew.
-                Ok(_) | Err(Error::NodeDeleted { .. }) => {}
+                Ok(_) | Err(Error::NodeDeleted { .. }) => {
+                    if cancelled.has_changed().unwrap_or(true) {
+                        return Ok(());
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }

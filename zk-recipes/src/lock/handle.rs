@@ -234,7 +234,14 @@ impl Lock {
             return Ok(guard);
         }
         let first = async {
-            let _entering = entered.entering.lock().await;
+            let _entering = match limit {
+                // A sibling that is about to have it, or waits for it, is waited for as little as others are.
+                Some(limit) if limit.is_zero() => {
+                    let busy = || Error::Timeout { path: self.path().to_owned(), limit };
+                    entered.entering.try_lock().map_err(|_| busy())?
+                }
+                _ => entered.entering.lock().await,
+            };
             match entered.again() {
                 Some(guard) => Ok(guard),
                 None => self.stand_alone(limit).await.inspect(|guard| entered.first(guard)),

@@ -85,8 +85,7 @@ pub(super) async fn step_down(writer: Held, context: Arc<Context>) -> Result<Hel
     // Held by the reader's nodes from here on; only then the writer's go.
     made.grant = None;
     grant.session = session;
-    let explain = |why| Error::not_granted(writer.node(), why, std::time::Duration::ZERO);
-    let reader = Holding::of_nodes(Arc::clone(&context), grant).map_err(explain)?;
+    let reader = Holding::of_nodes(Arc::clone(&context), &made.runtime, grant);
     drop(writer);
     Ok(Held::new(reader))
 }

@@ -54,11 +54,7 @@ pub(super) async fn acquire(
         leases: layout.leases(&setup.path),
         permits,
         size: setup.outfit.size.fixed(),
-        patience: match limit {
-            None => Patience::Forever,
-            Some(Duration::ZERO) => Patience::None,
-            Some(limit) => Patience::Until(limit),
-        },
+        patience: Patience::lasting(limit, Duration::ZERO),
         parents: setup.parents,
         quick: !setup.waited.load(Ordering::Relaxed),
     });
@@ -129,8 +125,7 @@ impl Acquirer {
                 None => {}
                 // There is no await between the grant and the holding: whoever drops us drops one of the two.
                 Some(Ended::Granted(grant)) => {
-                    let holding = Holding::of_nodes(Arc::clone(&self.setup.context), grant);
-                    return holding.map_err(|_| Error::NoRuntime);
+                    return Ok(Holding::of_nodes(Arc::clone(&self.setup.context), &self.runtime, grant));
                 }
                 Some(Ended::Failed(failure)) => return Err(self.explain(failure, limit)),
             }
