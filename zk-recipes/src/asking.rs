@@ -5,6 +5,7 @@ use std::time::Duration;
 use zk_client::{Client, Error, ErrorKind, SessionState};
 use zk_proto::SessionId;
 
+use crate::contender::final_reason;
 use crate::error::Error as RecipeError;
 use crate::limits::RETRY_PAUSE;
 use crate::loss::LossReason;
@@ -72,8 +73,26 @@ pub(crate) async fn session_of(client: &Client, path: &str) -> Result<SessionId,
             _ => {}
         }
         if states.changed().await.is_err() {
-            let expired = matches!(state, SessionState::Expired(_));
-            return Err(over(if expired { LossReason::SessionExpired } else { LossReason::ClientClosed }));
+            return Err(over(final_reason(state)));
+        }
+    }
+}
+
+/// Waits until the client has ended, and tells why.
+///
+/// # Cancellation
+/// May be dropped at any time.
+pub(crate) async fn end_of(client: &Client) -> LossReason {
+    let mut states = client.session_state();
+    loop {
+        let state = *states.borrow_and_update();
+        match state {
+            SessionState::Closed => return LossReason::ClientClosed,
+            SessionState::AuthFailed => return LossReason::AuthFailed,
+            _ => {}
+        }
+        if states.changed().await.is_err() {
+            return final_reason(state);
         }
     }
 }

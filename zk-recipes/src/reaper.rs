@@ -345,10 +345,10 @@ fn next_pause(pause: Duration) -> Duration {
     (pause * 2).min(REAPER_PAUSE_MAX)
 }
 
-/// Which of several nodes was gone already.
+/// Which of several nodes was gone already, or is not ours to delete: the others are deleted without it.
 fn gone(error: &Error) -> Option<usize> {
     match error.kind() {
-        ErrorKind::Transaction { index, code: ErrorCode::NoNode } => Some(index),
+        ErrorKind::Transaction { index, code: ErrorCode::NoNode | ErrorCode::NoAuth } => Some(index),
         _ => None,
     }
 }

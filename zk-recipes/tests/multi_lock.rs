@@ -24,6 +24,22 @@ async fn nothing_left(zk: &Client) {
     }
 }
 
+/// What does not exclude each other cannot be one lock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_kinds_of_lock_at_one_path_are_refused() {
+    let server = server().await;
+    let zk = client(&server).await;
+    let (lock, rw) = (zk_recipes::Lock::new(&zk, "/a"), zk_recipes::RwLock::new(&zk, "/a"));
+    let kazoo = zk_recipes::Lock::builder(&zk, "/a").dialect(zk_recipes::Dialect::Kazoo).build();
+    let of = || MultiLock::builder(&zk);
+    for both in [of().lock(&lock).write(&rw), of().read(&rw).lock(&lock), of().lock(&lock).lock(&kazoo)] {
+        let refused = both.build().acquire().await;
+        assert!(matches!(refused, Err(Error::Mismatch { .. })), "{refused:?}");
+    }
+    let sides = of().read(&rw).write(&rw).lock(&zk_recipes::Lock::new(&zk, "/b")).path("/b").build();
+    assert_eq!(soon(sides.acquire()).await.unwrap().nodes().count(), 2);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_or_none_by_path() {
     let server = server().await;

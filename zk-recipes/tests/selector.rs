@@ -254,6 +254,19 @@ async fn a_selector_that_cannot_go_on_says_why() {
 }
 
 /// Kazoo's test_election.
+/// Whether it leads, or has led and was not told to lead again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_selector_ends_with_its_client() {
+    let server = server().await;
+    let zk = client(&server).await;
+    let (selector, mut begins) = forever(&zk);
+    let selector = selector.build().start().unwrap();
+    next(&mut begins).await;
+    zk.close().await;
+    becomes(&selector, SelectorState::Closed).await;
+    assert!(matches!(selector.error(), Some(Error::ClientEnded { .. })), "{:?}", selector.error());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn elected_in_order_among_locks_and_selectors_of_every_dialect() {
     let server = server().await;

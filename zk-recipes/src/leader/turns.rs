@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::election::leave;
 use super::leadership::{Term, WorkEnd};
 use super::selector::{LeaderSelectorListener, SelectorState};
+use crate::asking::end_of;
 use crate::contender::{Context, Failure, NotGranted, stand_in_line};
 use crate::error::Error;
 use crate::fence::FencingToken;
@@ -72,10 +73,18 @@ impl Turns {
             self.show(SelectorState::Idle);
         }
         let auto = self.auto_requeue;
-        match self.wishes.wait_for(|wish| wish.close || wish.requeue || auto).await {
-            Ok(wish) if wish.close => return false,
-            Ok(_) => {}
-            Err(_) => return false,
+        let path = &self.context.options.parent;
+        tokio::select! {
+            biased;
+            wish = self.wishes.wait_for(|wish| wish.close || wish.requeue || auto) => match wish {
+                Ok(wish) if wish.close => return false,
+                Ok(_) => {}
+                Err(_) => return false,
+            },
+            reason = end_of(&self.context.client) => {
+                let _ = self.error.set(Error::ClientEnded { path: path.clone(), reason });
+                return false;
+            }
         }
         self.be_queued(true);
         self.show(SelectorState::Queued);

@@ -6,6 +6,7 @@ use zk_client::Client;
 use super::combine::{Wanted, in_order};
 use super::handle::MultiLock;
 use crate::contender::Context;
+use crate::identity::Uuid;
 use crate::lock::Lock;
 use crate::rw_lock::RwLock;
 
@@ -60,7 +61,7 @@ impl MultiLockBuilder {
     /// The lock. Nothing is sent before it is acquired; what does not fit is reported then.
     #[must_use]
     pub fn build(self) -> MultiLock {
-        MultiLock::of(self.client, in_order(self.wanted, self.keep_order))
+        MultiLock::of(self.client, in_order(self.wanted, self.keep_order, is_same))
     }
 
     fn with(mut self, context: &Arc<Context>, alone: bool) -> Self {
@@ -68,4 +69,14 @@ impl MultiLockBuilder {
         self.wanted.push(Wanted { path, alone, what });
         self
     }
+}
+
+/// Whether two locks of one path exclude each other: nodes of the same names, or the two sides of one [`RwLock`].
+fn is_same(one: &Wanted<Arc<Context>>, other: &Wanted<Arc<Context>>) -> bool {
+    let named = |wanted: &Wanted<Arc<Context>>| {
+        let names = wanted.what.options.prefixes.iter().map(|prefix| prefix(Uuid::of_name("")));
+        names.collect::<Vec<_>>()
+    };
+    let counts = |wanted: &Wanted<Arc<Context>>| wanted.what.options.rule.counts.clone();
+    counts(one) == counts(other) && (one.alone != other.alone || named(one) == named(other))
 }

@@ -1,7 +1,7 @@
 //! What several holdings are together, as pure rules: their common state, the order in which they are taken, and
 //! what is done when one is lost while others are waited for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::loss::{LockState, LossReason};
 
@@ -31,8 +31,13 @@ pub(super) struct Wanted<T> {
 }
 
 /// The order in which they are taken: by path, so that nobody who does likewise waits for us while we wait for
-/// them, or as they came. Each path once; who wants to read and to write it writes.
-pub(super) fn in_order<T>(wanted: Vec<Wanted<T>>, keep_order: bool) -> Vec<Wanted<T>> {
+/// them, or as they came. The `same` lock at a path is taken once; who wants to read and to write it writes. Another
+/// lock at that path does not fit, and stays for [`twice`] to be found.
+pub(super) fn in_order<T>(
+    wanted: Vec<Wanted<T>>,
+    keep_order: bool,
+    same: impl Fn(&Wanted<T>, &Wanted<T>) -> bool,
+) -> Vec<Wanted<T>> {
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut taken: Vec<Wanted<T>> = Vec::with_capacity(wanted.len());
     for one in wanted {
@@ -41,6 +46,7 @@ pub(super) fn in_order<T>(wanted: Vec<Wanted<T>>, keep_order: bool) -> Vec<Wante
                 places.insert(one.path.clone(), taken.len());
                 taken.push(one);
             }
+            Some(known) if !same(known, &one) => taken.push(one),
             Some(known) if one.alone && !known.alone => *known = one,
             Some(_) => {}
         }
@@ -49,6 +55,12 @@ pub(super) fn in_order<T>(wanted: Vec<Wanted<T>>, keep_order: bool) -> Vec<Wante
         taken.sort_by(|a, b| a.path.cmp(&b.path));
     }
     taken
+}
+
+/// A path at which two different locks are wanted.
+pub(super) fn twice<T>(wanted: &[Wanted<T>]) -> Option<&str> {
+    let mut paths = BTreeSet::new();
+    wanted.iter().map(|one| one.path.as_str()).find(|path| !paths.insert(*path))
 }
 
 /// What to do when one that was taken is lost while another is waited for.
@@ -109,7 +121,8 @@ mod tests {
     #[test]
     fn each_path_once_in_order() {
         let list = [("/c", true), ("/a", false), ("/b", true), ("/a", true), ("/c", true)];
-        let order = |keep| in_order(wanted(&list), keep).iter().map(|one| one.what).collect::<Vec<_>>();
+        let order =
+            |keep| in_order(wanted(&list), keep, |_, _| true).iter().map(|one| one.what).collect::<Vec<_>>();
         assert_eq!(order(false), [3, 2, 0], "sorted; who reads and writes, writes");
         assert_eq!(order(true), [0, 3, 2], "as they came");
     }
@@ -128,7 +141,7 @@ mod tests {
         fn two_who_sort_agree(a in proptest::collection::vec(0u8..12, 0..8), b in proptest::collection::vec(0u8..12, 0..8)) {
             let order = |list: &[u8]| {
                 let one = |n: &u8| Wanted { path: format!("/{n}"), alone: true, what: *n };
-                in_order(list.iter().map(one).collect(), false).iter().map(|one| one.what).collect::<Vec<_>>()
+                in_order(list.iter().map(one).collect(), false, |_, _| true).iter().map(|one| one.what).collect::<Vec<_>>()
             };
             let (one, two) = (order(&a), order(&b));
             let mut unique = one.clone();

@@ -10,7 +10,7 @@ use zk_client::Client;
 
 use super::builder::MultiLockBuilder;
 use super::bundle::Bundle;
-use super::combine::{AfterLoss, Wanted, after_loss};
+use super::combine::{AfterLoss, Wanted, after_loss, twice};
 use super::guard::MultiGuard;
 use crate::contender::{Context, stand_in_line};
 use crate::error::Error;
@@ -183,6 +183,10 @@ impl MultiLock {
         if self.members.len() > MULTI_LOCK_MEMBERS_MAX {
             let found = format!("a multi lock of {}", self.members.len());
             return mismatch(&first.path, found, format!("at most {MULTI_LOCK_MEMBERS_MAX}"));
+        }
+        if let Some(path) = twice(&self.members) {
+            let found = "two locks at one path that do not exclude each other".into();
+            return mismatch(path, found, "one of them, or paths of their own".into());
         }
         let state = self.client.session_state();
         let foreign =

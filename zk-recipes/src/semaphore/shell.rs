@@ -106,7 +106,8 @@ impl Acquirer {
                 tokio::select! {
                     biased;
                     Landed { input, trouble } = self.flights.next(&self.setup.outfit) => {
-                        if trouble.is_some() {
+                        // What is wrong with the size is what to mend, whatever else the flight has found missing.
+                        if trouble.is_some() && !matches!(self.trouble, Some(Trouble::Size(_))) {
                             self.trouble = trouble;
                         }
                         self.hear();
