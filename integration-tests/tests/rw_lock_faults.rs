@@ -436,6 +436,14 @@ async fn a_lease_whose_record_is_in_doubt_is_looked_up() -> Outcome {
         assert!(lease(&direct, &path, "ada").obtain().await?.is_none());
         nodes_at(&direct, &path, 1).await;
     }
+    // Ended early: it was ours to end, whichever try did it.
+    for lost in losses(&proxy, OpCode::Multi) {
+        let bens = soon(lease(&zk, "/app/lease", "ben").obtain()).await?.unwrap();
+        let cut = lost.cut_before();
+        assert!(soon(bens.relinquish()).await?);
+        assert_eq!(cut.times(), 1);
+        assert!(lease(&direct, "/app/lease", "ada").obtain().await?.unwrap().relinquish().await?);
+    }
     drop(server);
     Ok(())
 }

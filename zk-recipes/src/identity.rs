@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// A random UUID (version 4). Its dashed form is in the names of Curator's layout, its bare form in Kazoo's.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +27,13 @@ impl Uuid {
         let hash = name.bytes().fold(BASIS, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
         let Self(bits) = Self::from_random(hash);
         Self((bits & !(0xf << 76)) | (0x8 << 76))
+    }
+
+    /// A time below `limit`, by its random bits: what many are to do after the same event they do spread over it.
+    #[must_use]
+    pub(crate) fn spread(self, limit: Duration) -> Duration {
+        const PARTS: u32 = 1 << 16;
+        limit / PARTS * u32::from(self.0 as u16)
     }
 
     /// 32 hex digits without dashes.

@@ -16,8 +16,8 @@ pub const LAST_LOOK: Duration = Duration::from_millis(100);
 /// nobody could have done anything about it in that time.
 pub const OWN_WATCH_DELAY: Duration = Duration::from_millis(10);
 
-/// Longest random wait before a holder looks at its own node after a reconnect, so that a process with many locks
-/// does not look at all of them at once. Never more than a tenth of the session timeout.
+/// Longest random wait before one who holds, or waits in line, looks at its own node after a reconnect, so that not
+/// all of a process, and not all who lost the same server, look at once. Never more than a tenth of the session timeout.
 pub const RECONNECT_JITTER_MAX: Duration = Duration::from_secs(1);
 
 /// First pause of the reaper after a delete that failed; doubled up to [`REAPER_PAUSE_MAX`].
@@ -42,8 +42,12 @@ pub const CHILDREN_WARN: usize = 10_000;
 /// Nodes that are read at once when the participants of a line are listed.
 pub const PARTICIPANTS_AT_ONCE: usize = 256;
 
-/// Members of one multi lock. Their nodes are deleted by one request, which must fit in a frame.
+/// Members of one multi lock.
 pub const MULTI_LOCK_MEMBERS_MAX: usize = 1_000;
+
+/// Bytes of the paths that are deleted by one request at most; one longer path goes alone. Half of ZooKeeper's usual
+/// frame.
+pub const RELEASE_BATCH_BYTES: usize = 512 * 1024;
 
 /// Tries of an optimistic change before it gives up, or is promoted to a lock.
 pub const OPTIMISTIC_TRIES: u32 = 20;

@@ -200,6 +200,27 @@ async fn what_does_not_fit_is_refused() {
     nothing_left(&zk).await;
 }
 
+/// More paths than one request has room for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_does_not_fit_into_a_frame_takes_several() {
+    const PATH_BYTES: usize = 20_000;
+    const MEMBERS: usize = 80;
+    let server = server().await;
+    let zk = client(&server).await;
+    let paths: Vec<_> = (0..MEMBERS).map(|n| format!("/locks/{}-{n:02}", "x".repeat(PATH_BYTES))).collect();
+    let all = MultiLock::new(&zk, paths.iter().map(String::as_str));
+    for awaited in [true, false] {
+        let guard = soon(all.acquire()).await.unwrap();
+        match awaited {
+            true => assert_eq!(guard.release().await.unwrap(), Released::Deleted),
+            false => drop(guard),
+        }
+        for path in &paths {
+            children(&zk, path, 0).await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropped_anywhere_it_leaves_nothing() {
     let server = server().await;

@@ -11,7 +11,7 @@ use super::messages::{
     Answer, Claimed, Failure, Grant, Input, Leftover, Made, Output, Parents, Patience, Prefix, Refusal,
     Request, RequestId, Seen,
 };
-use crate::limits::{OWN_WATCH_DELAY, RETRY_PAUSE};
+use crate::limits::{OWN_WATCH_DELAY, RECONNECT_JITTER_MAX, RETRY_PAUSE};
 use crate::loss::LossReason;
 use crate::sequence::{self, Contender, Sequence};
 
@@ -22,7 +22,9 @@ impl Core {
                 let identity = self.options.durable.map_or(identity, |durable| durable.owner);
                 let name = |prefix: &Prefix| path::join(&self.options.parent, &prefix(identity));
                 let prefixes = self.options.prefixes.iter().map(name).collect();
-                self.session = Session { id, timeout, until: Duration::ZERO, connected: true, prefixes };
+                let look_after = identity.spread(RECONNECT_JITTER_MAX.min(timeout / 10));
+                self.session =
+                    Session { id, timeout, until: Duration::ZERO, connected: true, look_after, prefixes };
                 match self.options.durable {
                     // There may be nodes from an earlier life.
                     Some(_) => self.find(out),
@@ -33,13 +35,19 @@ impl Core {
             Input::Fired(request) if self.watch.as_ref().is_some_and(|(id, _)| *id == request) => {
                 self.watch = None;
                 // Otherwise a listing is under way, which shows that there is no watch any more.
-                if matches!(self.stage, Stage::Waiting) {
+                if matches!(self.stage, Stage::Waiting { .. }) {
                     self.list(out);
                 }
             }
-            // What went while we were away is reported late: look, instead of waiting for it.
-            Input::Connected if matches!(self.stage, Stage::Waiting) => self.list(out),
+            // If the one before us went meanwhile, its watch tells at once. Whether we are still there ourselves
+            // is looked at later, and not by everybody at the same time.
+            Input::Connected if matches!(self.stage, Stage::Waiting { .. }) => {
+                self.stage = Stage::Waiting { look: Some(now + self.session.look_after) };
+            }
             Input::Connected => self.resume(out),
+            Input::Suspended if matches!(self.stage, Stage::Waiting { .. }) => {
+                self.stage = Stage::Waiting { look: None };
+            }
             Input::SessionOver(reason) => self.session_over(reason, out),
             Input::Tick => {
                 if matches!(self.options.patience, Patience::Until(until) if now >= until) {
@@ -47,6 +55,8 @@ impl Core {
                     self.fail(Failure::TimedOut, out);
                 } else if matches!(self.stage, Stage::Pausing { until, .. } if now >= until) {
                     self.resume(out);
+                } else if matches!(self.stage, Stage::Waiting { look: Some(at) } if now >= at) {
+                    self.list(out);
                 }
             }
             Input::Cancel => {
@@ -105,8 +115,8 @@ impl Core {
             },
             (Stage::Arming { watch, .. }, Answer::Seen(seen)) if *watch == request => match seen {
                 Ok(_) => {
-                    if let Stage::Arming { watch, path } = std::mem::replace(&mut self.stage, Stage::Waiting)
-                    {
+                    let waiting = Stage::Waiting { look: None };
+                    if let Stage::Arming { watch, path } = std::mem::replace(&mut self.stage, waiting) {
                         self.watch = Some((watch, path));
                     }
                 }
@@ -296,7 +306,7 @@ impl Core {
         match self.watch.take() {
             Some((watch, watched)) if watched == path => {
                 self.watch = Some((watch, watched));
-                self.stage = Stage::Waiting;
+                self.stage = Stage::Waiting { look: None };
                 return;
             }
             Some((watch, _)) => out.push(Output::Forget(watch)),

@@ -38,6 +38,8 @@ pub(super) struct Session {
     pub(super) timeout: Duration,
     pub(super) until: Duration,
     pub(super) connected: bool,
+    /// How long after a reconnect one who waits looks where it stands.
+    pub(super) look_after: Duration,
     /// Paths of our nodes up to their numbers.
     pub(super) prefixes: Vec<String>,
 }
@@ -104,8 +106,10 @@ pub(super) enum Stage {
         watch: RequestId,
         path: String,
     },
-    /// Behind a predecessor, with a watch on it.
-    Waiting,
+    /// Behind a predecessor, with a watch on it; to look anyway when it is so late.
+    Waiting {
+        look: Option<Duration>,
+    },
     /// A request was refused for now.
     Pausing {
         until: Duration,
@@ -137,6 +141,7 @@ impl Core {
             timeout: Duration::ZERO,
             until: Duration::ZERO,
             connected: true,
+            look_after: Duration::ZERO,
             prefixes: Vec::new(),
         };
         Self {
@@ -164,8 +169,7 @@ impl Core {
         until: Duration,
     ) -> (Self, Vec<Output>) {
         let mut core = Self::new(options);
-        let (id, connected, prefixes) = (grant.session, true, Vec::new());
-        core.session = Session { id, timeout, until, connected, prefixes };
+        core.session = Session { id: grant.session, timeout, until, ..core.session };
         let (paths, token) = (grant.paths.clone(), grant.token);
         core.own = Some(Own {
             paths,
@@ -208,6 +212,7 @@ impl Core {
         };
         let own = match &self.stage {
             Stage::Pausing { until, .. } => Some(*until),
+            Stage::Waiting { look } => *look,
             Stage::Holding { hold, again, .. } if !hold.is_lost() => {
                 Some(again.map_or(hold.deadline(), |again| again.min(hold.deadline())))
             }
@@ -241,7 +246,7 @@ impl Core {
     #[must_use]
     pub const fn ahead(&self) -> Option<usize> {
         match &self.stage {
-            Stage::Arming { .. } | Stage::Waiting => Some(self.ahead),
+            Stage::Arming { .. } | Stage::Waiting { .. } => Some(self.ahead),
             _ => None,
         }
     }

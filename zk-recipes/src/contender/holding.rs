@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::core::{Core, OwnWatch, Session, Stage, Step};
+use super::core::{Core, OwnWatch, Stage, Step};
 use super::hold::Hold;
 use super::messages::{Answer, Input, Output, Refusal, Request, RequestId, Seen};
 use crate::limits::RETRY_PAUSE;
@@ -38,8 +38,10 @@ impl Core {
                 self.hold_mut(|hold| hold.lose(reason));
             }
             Input::Session { id, timeout, .. } if self.options.durable.is_some() => {
-                let prefixes = std::mem::take(&mut self.session.prefixes);
-                self.session = Session { id, timeout, until: Duration::ZERO, connected: true, prefixes };
+                self.session.id = id;
+                self.session.timeout = timeout;
+                self.session.until = Duration::ZERO;
+                self.session.connected = true;
                 self.watch_own(out);
             }
             Input::Check => self.hold_mut(|hold| hold.check(now)),

@@ -17,7 +17,7 @@ use super::hold::HoldState;
 use super::messages::{Grant, Input, Leftover, Output, Patience};
 use super::shell::{Context, Entrant, final_reason, reason};
 use crate::identity::Uuid;
-use crate::limits::RECONNECT_JITTER_MAX;
+use crate::limits::{RECONNECT_JITTER_MAX, RELEASE_BATCH_BYTES};
 use crate::loss::{LockState, LossReason};
 use crate::reaper::{Deletion, UnderWay};
 
@@ -131,17 +131,23 @@ impl Holding {
     }
 
     /// Gives several of one client up; their nodes are deleted together, by one request for each session that owns
-    /// some; durable ones each by itself. Those that were lost before have nothing to delete. They are to be dropped
+    /// some and each [`RELEASE_BATCH_BYTES`] of paths; durable ones each by itself. Those that were lost before have nothing to delete. They are to be dropped
     /// after it, not before: what the deletion fires need not be taken off the server.
     pub(crate) fn give_up_together(holdings: &[Self]) -> Vec<Deleting> {
-        let mut together: BTreeMap<SessionId, (Arc<Shared>, Vec<String>)> = BTreeMap::new();
+        let mut together: BTreeMap<SessionId, Vec<(Arc<Shared>, Vec<String>)>> = BTreeMap::new();
         let mut alone = Vec::new();
         for holding in holdings {
             for output in holding.shared.handle(Input::Cancel) {
                 let shared = Arc::clone(&holding.shared);
                 match output {
                     Output::Leave(Leftover::Named { paths, session: Some(session) }) => {
-                        together.entry(session).or_insert_with(|| (shared, Vec::new())).1.extend(paths);
+                        let batches = together.entry(session).or_default();
+                        match batches.last_mut() {
+                            Some((_, batch)) if bytes(batch) + bytes(&paths) <= RELEASE_BATCH_BYTES => {
+                                batch.extend(paths);
+                            }
+                            _ => batches.push((shared, paths)),
+                        }
                     }
                     Output::Leave(leftover) => alone.push((shared, leftover)),
                     _ => {}
@@ -150,8 +156,11 @@ impl Holding {
         }
         // Everybody who looks sees that it is over; then the deletion is sent.
         holdings.iter().for_each(|holding| holding.shared.released());
-        let named = |(session, (shared, paths))| (shared, Leftover::Named { paths, session: Some(session) });
-        let all = together.into_iter().map(named).chain(alone);
+        let batches = together.into_iter().flat_map(|(session, batches)| {
+            let named = move |(shared, paths)| (shared, Leftover::Named { paths, session: Some(session) });
+            batches.into_iter().map(named)
+        });
+        let all = batches.chain(alone);
         let deleting = all.map(|(shared, leftover)| Deleting::start(&shared, leftover)).collect();
         // Last, as in `give_up`.
         holdings.iter().for_each(|holding| holding.keeper.abort());
@@ -371,6 +380,10 @@ impl Keeper {
             }
         }
     }
+}
+
+fn bytes(paths: &[String]) -> usize {
+    paths.iter().map(String::len).sum()
 }
 
 async fn at(deadline: Option<Instant>) {

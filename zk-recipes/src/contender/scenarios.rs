@@ -5,7 +5,7 @@ use zk_proto::{SessionId, Zxid};
 
 use super::*;
 use crate::identity::Uuid;
-use crate::limits::OWN_WATCH_DELAY;
+use crate::limits::{OWN_WATCH_DELAY, RECONNECT_JITTER_MAX};
 use crate::loss::{LossPolicy, LossReason};
 use crate::sequence::{MUTEX, Sequence, curator_lock_prefix, kazoo_lock_prefix};
 
@@ -90,6 +90,15 @@ impl Bench {
         let now = self.now;
         assert_eq!(self.at(due).input(Input::Tick), []);
         self.now = now;
+    }
+
+    /// Somebody who waits is connected again, and looks before long where it stands.
+    fn looks_after_a_reconnect(&mut self) {
+        assert_eq!(self.input(Input::Connected), []);
+        assert_eq!(self.asked(), [""; 0], "not everybody at once");
+        let due = self.core.deadline().unwrap();
+        assert!(due < self.now + RECONNECT_JITTER_MAX.min(TIMEOUT / 10), "{due:?}");
+        assert_eq!(self.at(due).input(Input::Tick), []);
     }
 
     fn input(&mut self, input: Input) -> Vec<Output> {
@@ -349,7 +358,7 @@ fn finding_begins_again_when_a_part_of_it_is_refused_for_now() {
 #[test]
 fn a_deleted_node_ends_the_wait() {
     let mut bench = Bench::waiting();
-    bench.input(Input::Connected);
+    bench.looks_after_a_reconnect();
     let out = bench.listed(&["/locks/bb__lock__0000000004"]);
     assert_eq!(out.last(), Some(&Output::Fail(Failure::NodeDeleted)));
     assert!(!out.iter().any(|output| matches!(output, Output::Leave(_))));
@@ -360,9 +369,24 @@ fn waiting_goes_on_while_suspended_and_looks_after_the_reconnect() {
     let mut bench = Bench::waiting();
     assert_eq!(bench.input(Input::Suspended), []);
     assert_eq!(bench.core.deadline(), None);
-    assert_eq!(bench.input(Input::Connected), []);
+    bench.looks_after_a_reconnect();
     bench.listed(&["/locks/_c_a-lock-0000000003", "/locks/bb__lock__0000000004", &own(1, 5)]);
     assert_eq!(bench.asked(), [""; 0], "the watch is armed again by the client");
+}
+
+#[test]
+fn what_fires_after_a_reconnect_is_not_waited_with_and_what_is_lost_again_is() {
+    let mut bench = Bench::begun(options());
+    bench.created(Ok(5));
+    bench.listed(&["/locks/_c_a-lock-0000000003", &own(1, 5)]);
+    let (watch, _) = bench.watched();
+    bench.seen("watch", Ok(S1));
+    bench.input(Input::Connected);
+    bench.input(Input::Suspended);
+    assert_eq!(bench.core.deadline(), None);
+    bench.input(Input::Connected);
+    bench.input(Input::Fired(watch));
+    assert_eq!(bench.asked(), ["list"]);
 }
 
 #[test]

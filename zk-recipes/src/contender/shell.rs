@@ -222,6 +222,21 @@ impl Entrant {
         }
     }
 
+    /// What was granted, if it still is. What was lost meanwhile is waited for anew, on the same node if that was
+    /// kept: the entrant goes on.
+    pub(crate) fn take(mut self) -> Result<Holding, Self> {
+        if matches!(self.ended, Some(Ended::Granted(_))) {
+            self.look_at_the_grant();
+        }
+        match self.ended.take() {
+            Some(Ended::Granted(grant)) => Ok(self.hand_over(grant)),
+            ended => {
+                self.ended = ended;
+                Err(self)
+            }
+        }
+    }
+
     /// Nobody has looked since the grant. What was lost meanwhile is waited for anew.
     fn look_at_the_grant(&mut self) {
         let state = *self.state.borrow_and_update();
@@ -440,5 +455,54 @@ pub(crate) const fn final_reason(state: SessionState) -> LossReason {
         SessionState::Expired(_) => LossReason::SessionExpired,
         SessionState::AuthFailed => LossReason::AuthFailed,
         _ => LossReason::ClientClosed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Parents, Rule};
+    use super::*;
+    use crate::loss::LossPolicy;
+    use crate::sequence::{CURATOR_LATCH, curator_latch_prefix};
+    use zk_server::EmbeddedServer;
+
+    const PATH: &str = "/latch";
+
+    async fn entrant(zk: &Client) -> Entrant {
+        let options = Options {
+            parent: PATH.into(),
+            rule: Rule::exclusive(&[CURATOR_LATCH]),
+            prefixes: vec![curator_latch_prefix],
+            durable: None,
+            patience: Patience::Forever,
+            parents: Parents::Container,
+            loss: LossPolicy::Standard,
+            keeps_place: true,
+        };
+        let context = Context::new(zk, options, bytes::Bytes::new(), zk_proto::Acl::open());
+        let mut entrant = Entrant::new(Arc::new(context)).unwrap();
+        entrant.wait().await.unwrap();
+        entrant
+    }
+
+    async fn cut(server: &EmbeddedServer, zk: &Client) {
+        let mut state = zk.session_state();
+        server.drop_connections();
+        state.wait_for(|state| !state.is_connected()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_grant_that_is_lost_before_it_is_taken_keeps_its_place() {
+        let server = EmbeddedServer::start().await.unwrap();
+        let zk = Client::connect(&server.connect_string()).await.unwrap();
+        let granted = entrant(&zk).await;
+        let node = granted.own_paths().to_vec();
+        cut(&server, &zk).await;
+        let mut lost = granted.take().map(drop).unwrap_err();
+        lost.wait().await.unwrap();
+        assert_eq!(lost.own_paths(), node);
+        assert_eq!(zk.get_children(PATH).await.unwrap().names.len(), 1);
+        let holding = lost.take().map_err(drop).unwrap();
+        assert_eq!(holding.check(), crate::loss::LockState::Held);
     }
 }

@@ -1,6 +1,5 @@
 //! Runs a latch's life over contenders: the one task of a running latch. Decides nothing.
 
-use futures::FutureExt as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -167,8 +166,7 @@ impl Candidate {
             }
             (Report::Granted, _) => match self.take_over() {
                 Some(token) => Event::Granted(attempt, token),
-                // Lost between the grant and now: from the start.
-                None => Event::Failed(attempt, Failure::NodeDeleted),
+                None => Event::Displaced(attempt),
             },
             (Report::NotGranted(why), _) => {
                 let failure = match &why {
@@ -184,14 +182,21 @@ impl Candidate {
         events
     }
 
-    /// From an entrant that was granted to the term it leads.
+    /// From an entrant that was granted to the term it leads; `None` if that was lost meanwhile.
     fn take_over(&mut self) -> Option<FencingToken> {
         let Post::Standing(entrant) = std::mem::replace(&mut self.post, Post::Nothing) else { return None };
-        // It is granted already: nothing is waited for.
-        let term = Term::new(entrant.granted().now_or_never()?.ok()?);
-        let token = term.leadership().fencing_token();
-        self.post = Post::Leading(term);
-        Some(token)
+        match entrant.take() {
+            Ok(holding) => {
+                let term = Term::new(holding);
+                let token = term.leadership().fencing_token();
+                self.post = Post::Leading(term);
+                Some(token)
+            }
+            Err(waiting) => {
+                self.post = Post::Standing(Box::new(waiting));
+                None
+            }
+        }
     }
 
     fn act(&mut self, action: Action) {

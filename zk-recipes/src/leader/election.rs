@@ -201,8 +201,9 @@ impl Election {
         &self.context.options.parent
     }
 
-    /// Waits to be elected, does the work, and leaves. When the work is done its output is returned, although
-    /// leaving may still be under way in the background.
+    /// Waits to be elected, does the work, and leaves. The output is returned when its node is deleted, or when the
+    /// first try to delete it has failed, which is then seen through in the background. While the client is
+    /// disconnected that may take until it is back, or the session is over.
     ///
     /// The leadership ends with this, however many clones of it the work has given away.
     ///

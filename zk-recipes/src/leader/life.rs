@@ -22,6 +22,8 @@ pub(super) enum Event {
     SessionOver,
     /// There is a place in line, behind somebody.
     Placed(Attempt, String),
+    /// It was granted, and that was lost before it led: it looks for its place anew.
+    Displaced(Attempt),
     /// It leads.
     Granted(Attempt, FencingToken),
     /// It leads no more.
@@ -113,6 +115,11 @@ impl Life {
             Event::Placed(attempt, node) => {
                 if attempt == self.attempt && matches!(self.stage, Stage::Entering) {
                     self.stage = Stage::InLine { node };
+                }
+            }
+            Event::Displaced(attempt) => {
+                if attempt == self.attempt && matches!(self.stage, Stage::InLine { .. }) {
+                    self.stage = Stage::Entering;
                 }
             }
             Event::Granted(attempt, token) => {
@@ -240,6 +247,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_granted_and_lost_at_once_never_led() {
+        let (mut life, _) = Life::begin(true);
+        let at = life.attempt();
+        life.handle(Event::Placed(at, A.into()));
+        let actions = life.handle(Event::Displaced(at));
+        assert_eq!((actions.len(), states(&actions)), (1, vec![LeaderState::Starting]), "and stands on");
+        assert!(!life.is_placed() && life.attempt() == at);
+        assert_eq!(states(&life.handle(Event::Placed(at, A.into()))), [follower()]);
+    }
+
+    #[test]
     fn a_leader_that_lost_is_shown_out_before_it_stands_again() {
         for reason in [
             LossReason::Disconnected,
@@ -299,6 +317,7 @@ mod tests {
             any::<bool>().prop_map(Event::Connected),
             Just(Event::SessionOver),
             attempt().prop_map(|at| Event::Placed(at, A.into())),
+            attempt().prop_map(Event::Displaced),
             (attempt(), 0..9_i64).prop_map(|(at, n)| Event::Granted(at, token(n))),
             (attempt(), reasons).prop_map(|(at, reason)| Event::Lost(at, reason)),
             attempt().prop_map(|at| Event::Failed(at, Failure::NodeDeleted)),

@@ -237,7 +237,8 @@ impl RunningSelector {
     }
 
     /// Ends it: stops the listener, if it leads, and deletes its node. Waits until the listener has stopped and the
-    /// deletion was tried; one that fails is seen through in the background.
+    /// deletion was tried; one that fails is seen through in the background. The node of one that waits for its turn
+    /// is deleted before anything that is asked of this client afterwards.
     ///
     /// # Cancellation
     /// Once polled, the selector is closed whether the future is dropped or not.

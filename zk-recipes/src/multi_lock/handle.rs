@@ -40,8 +40,8 @@ use crate::limits::MULTI_LOCK_MEMBERS_MAX;
 ///
 /// # Cost
 /// That of each member, one after the other. A release is one request for all: a transaction that deletes their
-/// nodes (those that were lost are left out). Behind it the client takes its watches on them back, one request each
-/// that nobody waits for.
+/// nodes (those that were lost are left out); of more than
+/// [`RELEASE_BATCH_BYTES`](crate::limits::RELEASE_BATCH_BYTES) of paths, one for each so many.
 ///
 /// # Guarantees
 /// All or none: when one cannot be had, those taken before are given up. Members are taken in the order of their

@@ -9,6 +9,8 @@ use zk_proto::{SessionId, Zxid, path};
 
 use super::messages::{Answer, Input, Options, Output, Parent, Request};
 use crate::contender::{Failure, Leftover, Patience, Refusal, RequestId, Rule};
+use crate::identity::Uuid;
+use crate::limits::RECONNECT_JITTER_MAX;
 use crate::loss::LossReason;
 use crate::sequence::MUTEX;
 
@@ -41,6 +43,8 @@ pub(super) struct Session {
     pub(super) id: SessionId,
     pub(super) timeout: Duration,
     pub(super) until: Duration,
+    /// How long after a reconnect one in line looks where it stands.
+    pub(super) look_after: Duration,
     /// Path of our place in line, up to its number.
     pub(super) lock: String,
     /// Paths of our leases, up to their numbers where they have them.
@@ -74,8 +78,10 @@ pub(super) enum Stage {
         /// To look for what a lost answer hides.
         finding: bool,
     },
-    /// In line, with a watch on the one before us.
-    InLine,
+    /// In line, with a watch on the one before us; to look anyway when it is so late.
+    InLine {
+        look: Option<Duration>,
+    },
     /// At the head of the line, with watches on the leases and on our place.
     AtHead,
     Pausing {
@@ -124,6 +130,7 @@ impl Core {
             id: SessionId::NONE,
             timeout: Duration::ZERO,
             until: Duration::ZERO,
+            look_after: Duration::ZERO,
             lock: String::new(),
             leases: Vec::new(),
         };
@@ -155,15 +162,19 @@ impl Core {
                 let lock = path::join(&self.options.locks, &layout.lock_name(identity));
                 let names = layout.lease_names(identity, permits);
                 let leases = names.iter().map(|name| path::join(&self.options.leases, name)).collect();
-                self.session = Session { id, timeout, until: Duration::ZERO, lock, leases };
+                let look_after = Uuid::from_random(identity).spread(RECONNECT_JITTER_MAX.min(timeout / 10));
+                self.session = Session { id, timeout, until: Duration::ZERO, look_after, lock, leases };
                 self.advance(now, &mut out);
             }
             Input::Answer { request, answer } => self.answered(now, request, answer, &mut out),
             Input::Fired(request) => self.fired(request, &mut out),
             Input::Heard { until } => self.session.until = self.session.until.max(until),
-            // What went while we were away is reported late: look, instead of waiting for it.
+            // What we watch and what went meanwhile is told at once. Where many may stand, whether we are still
+            // there ourselves is looked at later, and not by everybody at the same time.
             Input::Connected => match self.stage {
-                Stage::InLine => self.ask(vec![Ask::ListLocks], &mut out),
+                Stage::InLine { .. } => {
+                    self.stage = Stage::InLine { look: Some(now + self.session.look_after) };
+                }
                 Stage::AtHead => self.look_around(&mut out),
                 Stage::Pausing { .. } => self.find(&mut out),
                 _ => {}
@@ -174,13 +185,20 @@ impl Core {
                     self.fail(Failure::TimedOut, &mut out);
                 } else if matches!(self.stage, Stage::Pausing { until } if now >= until) {
                     self.find(&mut out);
+                } else if matches!(self.stage, Stage::InLine { look: Some(at) } if now >= at) {
+                    self.ask(vec![Ask::ListLocks], &mut out);
                 }
             }
             Input::Cancel => {
                 self.leave(&mut out);
                 self.stage = Stage::Over;
             }
-            Input::Session { .. } | Input::Suspended => {}
+            Input::Suspended => {
+                if let Stage::InLine { look } = &mut self.stage {
+                    *look = None;
+                }
+            }
+            Input::Session { .. } => {}
         }
         out
     }
@@ -193,6 +211,7 @@ impl Core {
         };
         let own = match self.stage {
             Stage::Pausing { until } => Some(until),
+            Stage::InLine { look } => look,
             _ => None,
         };
         [patience, own].into_iter().flatten().min()
@@ -365,7 +384,7 @@ impl Core {
     fn fired(&mut self, request: RequestId, out: &mut Vec<Output>) {
         if self.watch.as_ref().is_some_and(|(id, _)| *id == request) {
             self.watch = None;
-            if matches!(self.stage, Stage::InLine | Stage::AtHead) {
+            if matches!(self.stage, Stage::InLine { .. } | Stage::AtHead) {
                 self.ask(vec![Ask::ListLocks], out);
             }
         } else if self.leases_watch == Some(request) {

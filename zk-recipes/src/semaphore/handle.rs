@@ -193,8 +193,9 @@ impl Semaphore {
 
     /// Acquires a permit, does the work, and returns it. Work under way is dropped as soon as the permit is lost.
     ///
-    /// When the work is done its output is returned, although the return of the permit may still be under way in the
-    /// background.
+    /// The output is returned when the permit is, or when the first try to return it has failed, which is then seen
+    /// through in the background. While the client is disconnected that may take until it is back, or the session is
+    /// over.
     ///
     /// # Errors
     /// As [`Semaphore::acquire`], when the work was not begun; [`Error::Lost`] when it was stopped.

@@ -168,7 +168,7 @@ impl Core {
         match self.watch.take() {
             Some((watch, watched)) if watched == path => {
                 self.watch = Some((watch, watched));
-                self.stage = Stage::InLine;
+                self.stage = Stage::InLine { look: None };
             }
             other => {
                 out.extend(other.map(|(watch, _)| Output::Forget(watch)));
