@@ -134,7 +134,7 @@ impl Holding {
     /// some and each [`RELEASE_BATCH_BYTES`] of paths; durable ones each by itself. Those that were lost before have nothing to delete. They are to be dropped
     /// after it, not before: what the deletion fires need not be taken off the server.
     pub(crate) fn give_up_together(holdings: &[Self]) -> Vec<Deleting> {
-        let mut together: BTreeMap<SessionId, Vec<(Arc<Shared>, Vec<String>)>> = BTreeMap::new();
+        let mut together: BTreeMap<SessionId, Vec<Batch>> = BTreeMap::new();
         let mut alone = Vec::new();
         for holding in holdings {
             for output in holding.shared.handle(Input::Cancel) {
@@ -142,11 +142,9 @@ impl Holding {
                 match output {
                     Output::Leave(Leftover::Named { paths, session: Some(session) }) => {
                         let batches = together.entry(session).or_default();
-                        match batches.last_mut() {
-                            Some((_, batch)) if bytes(batch) + bytes(&paths) <= RELEASE_BATCH_BYTES => {
-                                batch.extend(paths);
-                            }
-                            _ => batches.push((shared, paths)),
+                        match batches.last_mut().filter(|batch| batch.has_room_for(&paths)) {
+                            Some(batch) => batch.paths.extend(paths),
+                            None => batches.push(Batch { shared, paths }),
                         }
                     }
                     Output::Leave(leftover) => alone.push((shared, leftover)),
@@ -157,8 +155,10 @@ impl Holding {
         // Everybody who looks sees that it is over; then the deletion is sent.
         holdings.iter().for_each(|holding| holding.shared.released());
         let batches = together.into_iter().flat_map(|(session, batches)| {
-            let named = move |(shared, paths)| (shared, Leftover::Named { paths, session: Some(session) });
-            batches.into_iter().map(named)
+            let session = Some(session);
+            batches
+                .into_iter()
+                .map(move |Batch { shared, paths }| (shared, Leftover::Named { paths, session }))
         });
         let all = batches.chain(alone);
         let deleting = all.map(|(shared, leftover)| Deleting::start(&shared, leftover)).collect();
@@ -208,6 +208,20 @@ impl Holding {
         }
         // Last, as in `give_up`.
         self.keeper.abort();
+    }
+}
+
+/// Nodes of one session that are deleted by one request.
+struct Batch {
+    /// Who sees to it.
+    shared: Arc<Shared>,
+    paths: Vec<String>,
+}
+
+impl Batch {
+    fn has_room_for(&self, more: &[String]) -> bool {
+        let bytes: usize = self.paths.iter().chain(more).map(String::len).sum();
+        bytes <= RELEASE_BATCH_BYTES
     }
 }
 
@@ -380,10 +394,6 @@ impl Keeper {
             }
         }
     }
-}
-
-fn bytes(paths: &[String]) -> usize {
-    paths.iter().map(String::len).sum()
 }
 
 async fn at(deadline: Option<Instant>) {

@@ -222,17 +222,17 @@ impl Entrant {
         }
     }
 
-    /// What was granted, if it still is. What was lost meanwhile is waited for anew, on the same node if that was
-    /// kept: the entrant goes on.
-    pub(crate) fn take(mut self) -> Result<Holding, Self> {
+    /// What was granted, if it still is; then this has nothing left to wait for. What was lost meanwhile is waited
+    /// for anew, on the same node if that was kept.
+    pub(crate) fn take(&mut self) -> Option<Holding> {
         if matches!(self.ended, Some(Ended::Granted(_))) {
             self.look_at_the_grant();
         }
         match self.ended.take() {
-            Some(Ended::Granted(grant)) => Ok(self.hand_over(grant)),
+            Some(Ended::Granted(grant)) => Some(self.hand_over(grant)),
             ended => {
                 self.ended = ended;
-                Err(self)
+                None
             }
         }
     }
@@ -383,8 +383,8 @@ impl Entrant {
         self.context.reaper.adopt(&self.runtime, leftover, under_way);
     }
 
-    fn hand_over(mut self, grant: Grant) -> Holding {
-        // What stays here to be dropped has nothing to leave behind.
+    fn hand_over(&mut self, grant: Grant) -> Holding {
+        // What stays here has nothing to leave behind.
         let core = std::mem::replace(&mut self.core, Core::new(self.context.options.clone()));
         let flights = std::mem::take(&mut self.flights);
         Holding::new(Arc::clone(&self.context), self.runtime.clone(), core, flights, self.origin, grant)
@@ -495,14 +495,14 @@ mod tests {
     async fn a_grant_that_is_lost_before_it_is_taken_keeps_its_place() {
         let server = EmbeddedServer::start().await.unwrap();
         let zk = Client::connect(&server.connect_string()).await.unwrap();
-        let granted = entrant(&zk).await;
-        let node = granted.own_paths().to_vec();
+        let mut entrant = entrant(&zk).await;
+        let node = entrant.own_paths().to_vec();
         cut(&server, &zk).await;
-        let mut lost = granted.take().map(drop).unwrap_err();
-        lost.wait().await.unwrap();
-        assert_eq!(lost.own_paths(), node);
+        assert!(entrant.take().is_none());
+        entrant.wait().await.unwrap();
+        assert_eq!(entrant.own_paths(), node);
         assert_eq!(zk.get_children(PATH).await.unwrap().names.len(), 1);
-        let holding = lost.take().map_err(drop).unwrap();
+        let holding = entrant.take().unwrap();
         assert_eq!(holding.check(), crate::loss::LockState::Held);
     }
 }

@@ -184,19 +184,11 @@ impl Candidate {
 
     /// From an entrant that was granted to the term it leads; `None` if that was lost meanwhile.
     fn take_over(&mut self) -> Option<FencingToken> {
-        let Post::Standing(entrant) = std::mem::replace(&mut self.post, Post::Nothing) else { return None };
-        match entrant.take() {
-            Ok(holding) => {
-                let term = Term::new(holding);
-                let token = term.leadership().fencing_token();
-                self.post = Post::Leading(term);
-                Some(token)
-            }
-            Err(waiting) => {
-                self.post = Post::Standing(Box::new(waiting));
-                None
-            }
-        }
+        let Post::Standing(entrant) = &mut self.post else { return None };
+        let term = Term::new(entrant.take()?);
+        let token = term.leadership().fencing_token();
+        self.post = Post::Leading(term);
+        Some(token)
     }
 
     fn act(&mut self, action: Action) {
