@@ -5,19 +5,15 @@
 //! `cargo run --release -p examples --example config_rollout` starts a server of its own; `--connect HOSTS` or
 //! `ZK_CONNECT` names another, such as an Apache ZooKeeper.
 
-use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use clap::Parser;
-use examples::Playground;
+use examples::{Failure, Narrator, Playground};
 use tokio::task::JoinSet;
 use zk_client::Client;
 use zk_recipes::{MultiLock, RwLock};
-
-type Failure = Box<dyn Error + Send + Sync>;
 
 /// Where everything of this example lives.
 const ROOT: &str = "/config-rollout";
@@ -31,43 +27,15 @@ const SERVICES: usize = 4;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Readers, an editor, and a change in two places.
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// The ZooKeeper to use, as host:port,host:port/chroot. Without it the example starts its own.
-    #[arg(long, env = "ZK_CONNECT")]
-    connect: Option<String>,
-}
-
-/// Prints with the time since the start, so that the order of things can be read.
-#[derive(Debug, Clone, Copy)]
-struct Narrator(Instant);
-
-impl Narrator {
-    fn say(self, what: impl std::fmt::Display) {
-        println!("{:>6} ms  {what}", self.0.elapsed().as_millis());
-    }
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    match tokio::time::timeout(3 * PATIENCE, tell()).await {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(e)) => {
-            eprintln!("config_rollout: {e}");
-            ExitCode::FAILURE
-        }
-        Err(_) => {
-            eprintln!("config_rollout: it never ended");
-            ExitCode::FAILURE
-        }
-    }
+    examples::told("config_rollout", tell()).await
 }
 
 async fn tell() -> Result<(), Failure> {
-    let playground = Playground::open(Arguments::parse().connect).await?;
+    let playground = Playground::from_command_line().await?;
     let hosts = playground.connect_string();
-    let narrator = Narrator(Instant::now());
+    let narrator = Narrator::begin();
     narrator.say(format_args!("a ZooKeeper at {hosts}"));
     let zk = Client::connect(&hosts).await?;
     set_up(&zk).await?;

@@ -5,19 +5,16 @@
 //! `cargo run --release -p examples --example failover` starts a server of its own; `--connect HOSTS` or `ZK_CONNECT`
 //! names another, such as an Apache ZooKeeper. The processes are this very program, run again.
 
-use std::error::Error;
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use examples::Playground;
+use examples::{Failure, Narrator, Playground};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use zk_client::Client;
 use zk_recipes::{CloseMode, LeaderLatch, LeaderState, Leadership, Participant};
-
-type Failure = Box<dyn Error + Send + Sync>;
 
 /// Where everything of this example lives.
 const ROOT: &str = "/failover";
@@ -42,16 +39,10 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = match (arguments.scheduler, arguments.connect) {
-        (Some(name), Some(hosts)) => schedule(&name, &hosts).await,
-        (_, connect) => tell(connect).await,
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("failover: {e}");
-            ExitCode::FAILURE
-        }
+    match (arguments.scheduler, arguments.connect) {
+        // For as long as it is let live.
+        (Some(name), Some(hosts)) => examples::ended("failover", schedule(&name, &hosts).await),
+        (_, connect) => examples::told("failover", tell(connect)).await,
     }
 }
 
@@ -120,16 +111,6 @@ async fn lead(name: &str, leadership: &Leadership) {
     println!("late {}", leadership.fencing_token().get());
 }
 
-/// Prints with the time since the start, so that the order of things can be read.
-#[derive(Debug, Clone, Copy)]
-struct Narrator(Instant);
-
-impl Narrator {
-    fn say(self, what: impl std::fmt::Display) {
-        println!("{:>6} ms  {what}", self.0.elapsed().as_millis());
-    }
-}
-
 /// A scheduler's process, and what it says.
 struct Scheduler {
     name: &'static str,
@@ -180,7 +161,7 @@ impl Scheduler {
 async fn tell(connect: Option<String>) -> Result<(), Failure> {
     let playground = Playground::open(connect).await?;
     let hosts = playground.connect_string();
-    let narrator = Narrator(Instant::now());
+    let narrator = Narrator::begin();
     narrator.say(format_args!("a ZooKeeper at {hosts}"));
     let zk = Client::connect(&hosts).await?;
     match zk.create(format!("{ROOT}/plan"), "").parents().await {

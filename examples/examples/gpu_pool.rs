@@ -5,19 +5,15 @@
 //! `cargo run --release -p examples --example gpu_pool` starts a server of its own; `--connect HOSTS` or `ZK_CONNECT`
 //! names another, such as an Apache ZooKeeper.
 
-use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use clap::Parser;
-use examples::Playground;
+use examples::{Failure, Narrator, Playground};
 use integration_tests::session_killer;
 use zk_client::Client;
 use zk_recipes::Semaphore;
-
-type Failure = Box<dyn Error + Send + Sync>;
 
 /// Where everything of this example lives.
 const POOL: &str = "/gpu-pool";
@@ -28,33 +24,9 @@ const GPUS: u32 = 3;
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Five jobs, three GPUs.
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// The ZooKeeper to use, as host:port,host:port/chroot. Without it the example starts its own.
-    #[arg(long, env = "ZK_CONNECT")]
-    connect: Option<String>,
-}
-
-/// Prints with the time since the start, so that the order of things can be read.
-#[derive(Debug, Clone, Copy)]
-struct Narrator(Instant);
-
-impl Narrator {
-    fn say(self, what: impl std::fmt::Display) {
-        println!("{:>6} ms  {what}", self.0.elapsed().as_millis());
-    }
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    match tell().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("gpu_pool: {e}");
-            ExitCode::FAILURE
-        }
-    }
+    examples::told("gpu_pool", tell()).await
 }
 
 /// The pool as one worker sees it; its permits say whose they are.
@@ -63,9 +35,9 @@ fn pool(zk: &Client, worker: &str) -> Semaphore {
 }
 
 async fn tell() -> Result<(), Failure> {
-    let playground = Playground::open(Arguments::parse().connect).await?;
+    let playground = Playground::from_command_line().await?;
     let hosts = playground.connect_string();
-    let narrator = Narrator(Instant::now());
+    let narrator = Narrator::begin();
     narrator.say(format_args!("a ZooKeeper at {hosts}, and a pool of {GPUS} GPUs"));
 
     let in_use = Arc::new(AtomicU32::new(0));

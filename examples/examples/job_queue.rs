@@ -5,40 +5,18 @@
 //! `cargo run --release -p examples --example job_queue` starts a server of its own; `--connect HOSTS` or
 //! `ZK_CONNECT` names another, such as an Apache ZooKeeper.
 
-use std::error::Error;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use clap::Parser;
-use examples::Playground;
+use examples::{Failure, Narrator, Playground};
 use integration_tests::session_killer;
 use zk_client::Acl;
 use zk_client::{Client, CreateMode};
 use zk_recipes::queue::{Delivery, WorkQueue, encode_items};
 
-type Failure = Box<dyn Error + Send + Sync>;
-
 /// Attempts after which a job is given up.
 const ATTEMPTS_MAX: u32 = 3;
-
-/// A job queue with retries.
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// The ZooKeeper to use, as host:port,host:port/chroot. Without it the example starts its own.
-    #[arg(long, env = "ZK_CONNECT")]
-    connect: Option<String>,
-}
-
-/// Prints with the time since the start, so that the order of things can be read.
-#[derive(Debug, Clone, Copy)]
-struct Narrator(Instant);
-
-impl Narrator {
-    fn say(self, what: impl std::fmt::Display) {
-        println!("{:>6} ms  {what}", self.0.elapsed().as_millis());
-    }
-}
 
 /// What is in the queue: what to do, and how often that has failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,19 +59,13 @@ struct Places {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match tell().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("job_queue: {e}");
-            ExitCode::FAILURE
-        }
-    }
+    examples::told("job_queue", tell()).await
 }
 
 async fn tell() -> Result<(), Failure> {
-    let playground = Playground::open(Arguments::parse().connect).await?;
+    let playground = Playground::from_command_line().await?;
     let hosts = playground.connect_string();
-    let narrator = Narrator(Instant::now());
+    let narrator = Narrator::begin();
     narrator.say(format_args!("a ZooKeeper at {hosts}"));
     let desk = Client::connect(&hosts).await?;
     let root = desk.create("/job-queue/run-", "").sequential().parents().await?.path;

@@ -5,28 +5,16 @@
 //! `ZK_CONNECT` names another, such as an Apache ZooKeeper 3.6 or later.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
-use examples::Playground;
+use examples::{Failure, Playground};
 use integration_tests::proxy::Proxy;
 use tokio::sync::watch;
 use zk_client::{Client, EventType, SessionState, WatchItem, WatchStream};
 
-type Failure = Box<dyn Error + Send + Sync>;
-
 /// Where the settings live.
 const ROOT: &str = "/live-config";
-
-/// A service, an operator, and a network between them.
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// The ZooKeeper to use, as host:port. Without it the example starts its own.
-    #[arg(long, env = "ZK_CONNECT")]
-    connect: Option<String>,
-}
 
 /// Settings by name.
 type Settings = BTreeMap<String, String>;
@@ -80,17 +68,11 @@ async fn follow(zk: Client, mut changes: WatchStream, shown: watch::Sender<Setti
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match tell().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("live_config: {e}");
-            ExitCode::FAILURE
-        }
-    }
+    examples::told("live_config", tell()).await
 }
 
 async fn tell() -> Result<(), Failure> {
-    let playground = Playground::open(Arguments::parse().connect).await?;
+    let playground = Playground::from_command_line().await?;
     let hosts = playground.connect_string();
     // The service's connection goes through something that can be cut.
     let network = Proxy::before(hosts.clone()).await?;

@@ -5,19 +5,15 @@
 //! `cargo run --release -p examples --example phased_batch` starts a server of its own; `--connect HOSTS` or
 //! `ZK_CONNECT` names another, such as an Apache ZooKeeper.
 
-use std::error::Error;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use clap::Parser;
-use examples::Playground;
+use examples::{Failure, Narrator, Playground};
 use integration_tests::session_killer;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use zk_client::Client;
 use zk_recipes::{AtomicI64, DoubleBarrier, Released, SharedValue};
-
-type Failure = Box<dyn Error + Send + Sync>;
 
 /// Where everything of this example lives.
 const BATCH: &str = "/nightly-batch";
@@ -25,40 +21,10 @@ const PHASES: [&str; 3] = ["load", "join", "write"];
 const WORKERS: usize = 4;
 /// Records that a worker works off in a phase.
 const RECORDS: i64 = 25;
-/// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Four workers, three phases.
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// The ZooKeeper to use, as host:port,host:port/chroot. Without it the example starts its own.
-    #[arg(long, env = "ZK_CONNECT")]
-    connect: Option<String>,
-}
-
-/// Prints with the time since the start, so that the order of things can be read.
-#[derive(Debug, Clone, Copy)]
-struct Narrator(Instant);
-
-impl Narrator {
-    fn say(self, what: impl std::fmt::Display) {
-        println!("{:>6} ms  {what}", self.0.elapsed().as_millis());
-    }
-}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match tokio::time::timeout(PATIENCE, tell()).await {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(e)) => {
-            eprintln!("phased_batch: {e}");
-            ExitCode::FAILURE
-        }
-        Err(_) => {
-            eprintln!("phased_batch: somebody waits for ever");
-            ExitCode::FAILURE
-        }
-    }
+    examples::told("phased_batch", tell()).await
 }
 
 /// A worker as it is made: who it is, at which phase it begins, and when it is to die.
@@ -108,9 +74,8 @@ impl Worker {
 }
 
 async fn tell() -> Result<(), Failure> {
-    let arguments = Arguments::parse();
-    let narrator = Narrator(Instant::now());
-    let playground = Playground::open(arguments.connect).await?;
+    let playground = Playground::from_command_line().await?;
+    let narrator = Narrator::begin();
     let hosts = playground.connect_string();
     let zk = Client::connect(&hosts).await?;
     zk.delete_recursive(BATCH).await.or_else(|e| if e.is_no_node() { Ok(0) } else { Err(e) })?;

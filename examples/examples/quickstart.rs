@@ -4,29 +4,17 @@
 //! `cargo run --release -p examples --example quickstart` starts a server of its own; `--connect HOSTS` or
 //! `ZK_CONNECT` names another, such as an Apache ZooKeeper.
 
-use std::error::Error;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use clap::Parser;
-use examples::Playground;
+use examples::{Failure, Narrator, Playground};
 use integration_tests::session_killer;
 use zk_client::Client;
 use zk_recipes::{FencingToken, Lock};
 
-type Failure = Box<dyn Error + Send + Sync>;
-
 /// Where everything of this example lives.
 const ROOT: &str = "/quickstart";
-
-/// Three workers, one lock.
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// The ZooKeeper to use, as host:port,host:port/chroot. Without it the example starts its own.
-    #[arg(long, env = "ZK_CONNECT")]
-    connect: Option<String>,
-}
 
 /// Something outside ZooKeeper that only the holder may write to. It remembers the highest fencing token it has seen
 /// and refuses lower ones: the one defence that needs no clock.
@@ -46,31 +34,15 @@ impl Ledger {
     }
 }
 
-/// Prints with the time since the start, so that the order of things can be read.
-#[derive(Debug, Clone, Copy)]
-struct Narrator(Instant);
-
-impl Narrator {
-    fn say(self, what: impl std::fmt::Display) {
-        println!("{:>6} ms  {what}", self.0.elapsed().as_millis());
-    }
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    match tell().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("quickstart: {e}");
-            ExitCode::FAILURE
-        }
-    }
+    examples::told("quickstart", tell()).await
 }
 
 async fn tell() -> Result<(), Failure> {
-    let playground = Playground::open(Arguments::parse().connect).await?;
+    let playground = Playground::from_command_line().await?;
     let hosts = playground.connect_string();
-    let narrator = Narrator(Instant::now());
+    let narrator = Narrator::begin();
     narrator.say(format_args!("a ZooKeeper at {hosts}"));
 
     let setup = Client::connect(&hosts).await?;

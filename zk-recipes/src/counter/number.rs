@@ -64,6 +64,18 @@ big_endian!(i64);
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Text<T>(pub T);
 
+impl<T> From<T> for Text<T> {
+    fn from(number: T) -> Self {
+        Self(number)
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Text<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl Number for Text<i64> {
     const ZERO: Self = Self(0);
     const ONE: Self = Self(1);
