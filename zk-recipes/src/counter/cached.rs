@@ -6,11 +6,27 @@ use tokio::sync::Mutex;
 use super::atomic::AtomicI64;
 use crate::error::Error;
 
-/// Numbers that are nobody else's, taken from an [`AtomicI64`] in blocks: one request for a block, none for each
-/// number in it. Curator's `CachedAtomicLong`.
+/// Numbers that are nobody else's, taken from an [`AtomicI64`] in blocks. Curator's `CachedAtomicLong`.
 ///
+/// # Layout
+/// The [`AtomicI64`]'s.
+///
+/// # Cost
+/// One change of the [`AtomicI64`] for a block, nothing for each number in it.
+///
+/// # Guarantees
 /// Numbers rise here, and are never given out twice by anybody; a block that was not used up when its owner ended
 /// leaves a gap.
+///
+/// # Loss
+/// Nothing is held: a block stays ours, whatever becomes of the session.
+///
+/// # Cancellation
+/// Dropped while a block is taken, that block may be lost.
+///
+/// # Differences from Curator and Kazoo
+/// Curator answers with a result one must ask whether it succeeded; here a block that was not had is an error. Kazoo has
+/// none.
 #[derive(Debug)]
 pub struct CachedAtomicI64 {
     number: AtomicI64,

@@ -8,11 +8,18 @@ use super::number::Number as _;
 use super::shared_value::{SharedState, SharedValue, SharedValueBuilder};
 use crate::error::Error;
 
-/// A 32-bit number that everybody watches. Curator's `SharedCount`: 4 bytes, big-endian. See [`SharedValue`] for
-/// layout, cost, guarantees and loss.
+/// A 32-bit number that everybody watches.
 ///
-/// A node without data, as Kazoo's `Counter(support_curator=True)` makes it, is given the seed when it is opened;
-/// Curator fails on it.
+/// # Layout
+/// Curator's `SharedCount`: one persistent node of 4 bytes, big-endian; [`AtomicI32`](crate::AtomicI32) may change the
+/// same.
+///
+/// # Cost, guarantees, loss, cancellation
+/// As [`SharedValue`].
+///
+/// # Differences from Curator and Kazoo
+/// Those of [`SharedValue`]. A node without data, as Kazoo's `Counter(support_curator=True)` makes it, is given the seed
+/// when it is opened; Curator fails on it.
 #[derive(Debug, Clone)]
 pub struct SharedCount(Arc<SharedValue>);
 

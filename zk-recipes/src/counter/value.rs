@@ -25,8 +25,8 @@ use crate::lock::Lock;
 ///
 /// # Guarantees
 /// No change is lost: each is made of the value it replaces, by its version. (Versions begin anew when a node is
-/// deleted and made again: a change that was read from the node before may go over the new one.) When the answer to a write is lost, the node is looked
-/// at: if nothing was written, the change is tried again; if something was, it cannot be told whose it was, and
+/// deleted and made again: a change that was read from the node before may go over the new one.) When the answer to a
+/// write is lost, the node is looked at: if nothing was written, the change is tried again; if something was, it cannot be told whose it was, and
 /// the outcome is [`Error::Indeterminate`]. (Neither Curator nor Kazoo says so; Kazoo tries again, and counts
 /// twice.) Changes that must be [exact](AtomicValueBuilder::exact) leave a marker in the same transaction, and are
 /// never indeterminate.
@@ -36,6 +36,10 @@ use crate::lock::Lock;
 ///
 /// # Cancellation
 /// A change that is dropped has happened or not.
+///
+/// # Differences from Curator and Kazoo
+/// A lost answer, as above. Curator answers with a result one must ask whether it succeeded; here a change that was not
+/// made is an error. Kazoo has no value of bytes.
 #[derive(Debug, Clone)]
 pub struct AtomicValue(pub(super) Optimistic);
 

@@ -45,12 +45,25 @@ impl fmt::Debug for WallClock {
     }
 }
 
-/// A queue whose items are taken when they are due, the earliest first. Curator's `DistributedDelayQueue`:
-/// `queue-|<epoch in ms, hex>|<n>`. See [`WorkQueue`](super::WorkQueue) for the rest, and [`Taker`] for taking.
+/// A queue whose items are taken when they are due, the earliest first.
 ///
-/// Times are of the wall clocks of whoever puts and takes: items are late or early by as much as those differ. A
-/// taker waits with a timer and a watch; it does not poll. Requeued items keep their time; Curator's are due at
-/// once.
+/// # Layout
+/// Curator's `DistributedDelayQueue`: `<path>/queue-|<epoch in ms, hex>|<n>`, with the frame and the claims of a
+/// [`WorkQueue`](super::WorkQueue).
+///
+/// # Cost
+/// As [`Taker`]'s, and a listing for each item of a busy queue, for one that comes later may be due earlier. A taker
+/// waits with a timer and a watch; it does not poll.
+///
+/// # Guarantees
+/// Each item as [`Taker`] says, and none before its time. Times are of the wall clocks of whoever puts and takes: items
+/// are late or early by as much as those differ. An item that is given back or requeued keeps its time.
+///
+/// # Loss, cancellation
+/// As [`WorkQueue`](super::WorkQueue).
+///
+/// # Differences from Curator and Kazoo
+/// Curator's requeued items are due at once. Kazoo has no such queue.
 #[derive(Debug, Clone)]
 pub struct DelayQueue(Queue);
 

@@ -11,10 +11,25 @@ use super::work::{Queue, QueueBuilder};
 use crate::asking::{explain, until_answered};
 use crate::error::Error;
 
-/// A queue whose items can be removed by their id. Curator's `DistributedIdQueue`: `queue-|<id>|<n>`, with `_` for
-/// each `/` and `|` of the id. See [`WorkQueue`](super::WorkQueue) for the rest, and [`Taker`] for taking.
+/// A queue whose items can be removed by their id.
 ///
-/// Ids need not differ: all items of one id are removed together.
+/// # Layout
+/// Curator's `DistributedIdQueue`: `<path>/queue-|<id>|<n>`, with `_` for each `/` and `|` of the id, and the frame and
+/// the claims of a [`WorkQueue`](super::WorkQueue).
+///
+/// # Cost
+/// As [`Taker`]'s. Removing is one listing, and one transaction for each item of the id.
+///
+/// # Guarantees
+/// Each item as [`Taker`] says. Ids need not differ: all items of one id are removed. What is removed was nobody's, and
+/// nobody's delivery vanishes under its hands.
+///
+/// # Loss, cancellation
+/// As [`WorkQueue`](super::WorkQueue).
+///
+/// # Differences from Curator and Kazoo
+/// Curator takes an item's lock, deletes the item and gives the lock back, one request after the other; here that is one
+/// transaction. Kazoo has no such queue.
 #[derive(Debug, Clone)]
 pub struct IdQueue(Queue);
 

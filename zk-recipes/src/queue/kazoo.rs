@@ -27,19 +27,33 @@ fn parts(client: &Client, items: String, claims: Option<String>) -> (Taker, Putt
     (taker, putter)
 }
 
-/// Kazoo's `Queue`: `<path>/entry-<ppp>-<n>` with the bytes as they are, taken at most once, lowest priority number
-/// first. See [`Taker`] for taking.
+/// Kazoo's `Queue`: bytes taken at most once, lowest priority number first.
 ///
+/// # Layout
+/// `<path>/entry-<ppp>-<n>`, persistent, with the bytes as they are; parents are persistent too.
+///
+/// # Cost, guarantees, loss, cancellation
+/// As [`SimpleQueue`](super::SimpleQueue); of what a taker sees it takes the lowest priority first.
+///
+/// # Differences from Curator and Kazoo
 /// Kazoo's `get` deletes under a retry that may take another item when an answer was lost; here that is
-/// [`Error::Indeterminate`].
+/// [`Error::Indeterminate`]. Curator has no queue of this layout.
 #[derive(Debug, Clone)]
 pub struct Queue {
     taker: Taker,
     putter: Putter,
 }
 
-/// Kazoo's `LockingQueue`: items `<path>/entries/entry-<ppp>-<n>`, claims `<path>/taken/entry-<ppp>-<n>`, taken at
-/// least once, lowest priority number first. See [`Taker`] for taking.
+/// Kazoo's `LockingQueue`: bytes taken at least once, lowest priority number first.
+///
+/// # Layout
+/// Items `<path>/entries/entry-<ppp>-<n>`, persistent; claims `<path>/taken/entry-<ppp>-<n>`, ephemeral.
+///
+/// # Cost, guarantees, loss, cancellation
+/// Those of [`Taker`] with claims.
+///
+/// # Differences from Curator and Kazoo
+/// Curator has no queue of this layout.
 ///
 /// | Kazoo | here |
 /// |---|---|

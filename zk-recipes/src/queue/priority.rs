@@ -9,13 +9,28 @@ use super::taker::Taker;
 use super::work::{Queue, QueueBuilder};
 use crate::error::Error;
 
-/// A queue whose items with the lowest priority number are taken first. Curator's `DistributedPriorityQueue`:
-/// `queue-` and the priority in hex before the number. See [`WorkQueue`](super::WorkQueue) for the rest, and
-/// [`Taker`] for taking.
+/// A queue whose items with the lowest priority number are taken first.
 ///
-/// A taker looks again before each item when something has changed, so that what is urgent is not behind what was
-/// seen earlier: a listing for each item of a busy queue. (Curator's `minItemsBeforeRefresh` of 0.) Requeued items
-/// keep their priority; Curator's lose it.
+/// # Layout
+/// Curator's `DistributedPriorityQueue`: `<path>/queue-<sign and priority, hex>-<n>`, with the frame and the claims of a
+/// [`WorkQueue`](super::WorkQueue).
+///
+/// # Cost
+/// As [`Taker`]'s, and a listing for each item of a busy queue: a taker looks again before each item when something
+/// has changed, so that what is urgent is not behind what was seen earlier (Curator's `minItemsBeforeRefresh` of 0;
+/// [`PriorityQueue::with_few_looks`] does without).
+///
+/// # Guarantees
+/// Each item as [`Taker`] says: at least once, or at most once where that was asked for. Of what a taker sees it takes
+/// the lowest number first, and of equals the one that was put first. An item that is given back or requeued keeps its
+/// priority.
+///
+/// # Loss, cancellation
+/// As [`WorkQueue`](super::WorkQueue).
+///
+/// # Differences from Curator and Kazoo
+/// Curator's requeued items lose their priority. Kazoo's queues have priorities of 0 to 999 by a layout of their own:
+/// [`kazoo`](super::kazoo).
 #[derive(Debug, Clone)]
 pub struct PriorityQueue(Queue);
 

@@ -17,11 +17,24 @@ use super::delivery::Delivery;
 use crate::limits::{QUEUE_SHARD_THRESHOLD, QUEUE_SHARDS_MAX, RETRY_PAUSE};
 
 /// Several queues that are one: items are put into the shortest, and a new queue is begun when all have grown too
-/// long. Curator's `QueueSharder`: child queues `<path>/queue-<uuid>`, each a [`WorkQueue`].
+/// long.
 ///
-/// Order holds within each of them only; takers look at them in turn. Whoever puts looks at the lengths, one request for each queue; Curator
-/// asks every 30 seconds, and elects a leader to begin new ones. Here whoever finds all of them too long begins one,
-/// and two at the same moment begin two.
+/// # Layout
+/// Curator's `QueueSharder`: child queues `<path>/queue-<uuid>`, each a [`WorkQueue`].
+///
+/// # Cost
+/// Putting looks at the lengths first: one request for each queue. A taker takes as from a [`WorkQueue`], and listens
+/// to each of them while all are empty.
+///
+/// # Guarantees
+/// Each item as in a [`WorkQueue`], at least once. Order holds within each queue only; takers look at them in turn.
+///
+/// # Loss, cancellation
+/// As [`WorkQueue`].
+///
+/// # Differences from Curator and Kazoo
+/// Curator asks for the lengths every 30 seconds, and elects a leader to begin new queues. Here whoever finds all of
+/// them too long begins one, and two at the same moment begin two. Kazoo has no such queue.
 #[derive(Debug)]
 pub struct ShardedQueue {
     client: Client,

@@ -15,9 +15,26 @@ use crate::contender::Parents;
 use crate::error::Error;
 use crate::loss::LossPolicy;
 
-/// A queue of bytes, taken at most once. Curator's `SimpleDistributedQueue` and ZooKeeper's own recipe: persistent
-/// sequential nodes `<path>/qn-<n>` with the bytes as they are. See [`Taker`] for taking; a delivery of it is gone
-/// from the queue, and needs no acknowledgement.
+/// A queue of bytes, taken at most once.
+///
+/// # Layout
+/// Curator's `SimpleDistributedQueue` and ZooKeeper's own recipe: persistent sequential nodes `<path>/qn-<n>` with the
+/// bytes as they are.
+///
+/// # Cost
+/// Putting is one request. Taking is a read and a deletion, and a listing now and then: see [`Taker`].
+///
+/// # Guarantees
+/// At most once: an item is deleted before it is handed over. A delivery of it is gone from the queue, and needs no
+/// acknowledgement. First in, first out, as far as one taker sees it.
+///
+/// # Loss, cancellation
+/// Nothing is held once it is taken. When the answer to a deletion is lost nobody can tell whose it was: that is
+/// [`Error::Indeterminate`], and the item may be gone. A take that is dropped may have taken an item along.
+///
+/// # Differences from Curator and Kazoo
+/// Curator repeats a deletion whose answer was lost, finds nothing, and goes on to the next: that item is gone without
+/// a word. Kazoo's is [`kazoo::Queue`](super::kazoo::Queue).
 ///
 /// | Curator | here |
 /// |---|---|
