@@ -201,6 +201,26 @@ impl JavaEnsemble {
         }
     }
 
+    /// The index of the member that leads.
+    ///
+    /// # Errors
+    /// When none does in time.
+    pub fn leader(&mut self) -> io::Result<usize> {
+        let start = Instant::now();
+        loop {
+            let leads = |member: &Member| {
+                member.server.four_letter("srvr").is_ok_and(|answer| answer.contains("Mode: leader"))
+            };
+            if let Some(leader) = self.members.iter().position(leads) {
+                return Ok(leader);
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no leader after {PATIENCE:?}")));
+            }
+            thread::sleep(POLL);
+        }
+    }
+
     /// Waits until the member says that it is in this mode: `leader`, `follower`, `read-only`.
     ///
     /// # Errors

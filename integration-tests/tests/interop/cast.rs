@@ -92,18 +92,32 @@ impl Contest {
         cast: &[(Actor, String)],
         turns: usize,
     ) -> Result<Self, Failure> {
-        let fence = format!("{}-fence", scene.path);
-        stage.zk.create(&fence, "").await?;
+        Self::begin_at(stage, scene, &format!("{}-fence", scene.path), cast, turns).await
+    }
+
+    /// The same, where the path says nothing of where holders of ours may write.
+    pub(crate) async fn begin_at(
+        stage: &Stage,
+        scene: &Scene,
+        fence: &str,
+        cast: &[(Actor, String)],
+        turns: usize,
+    ) -> Result<Self, Failure> {
+        stage.zk.create(fence, "").await?;
         let (path, log) = (&scene.path, scene.log());
         let mut answers: Vec<Answer> = Vec::new();
         for (actor, kind) in cast {
             // Tokens of readers beside each other do not rise.
             let fences = actor.name().starts_with("ours") && !kind.starts_with(['r', 'd']);
-            let fence = if fences { fence.as_str() } else { "" };
+            let fence = if fences { fence } else { "" };
             let request = format!("contend {kind} {path} {turns} {log} {fence}");
             answers.push(Box::pin(actor.ask(request.trim_end())));
         }
-        Ok(Self { cast: cast.iter().map(|(actor, _)| actor.clone()).collect(), answers, fence })
+        Ok(Self {
+            cast: cast.iter().map(|(actor, _)| actor.clone()).collect(),
+            answers,
+            fence: fence.to_owned(),
+        })
     }
 
     /// Waits until all have had their turns.

@@ -1,37 +1,57 @@
-//! Killed and stopped while they hold, wait and contend: our `Both`, stock Curator, Kazoo's subclass, on one path.
-
-use std::sync::PoisonError;
+//! Killed and stopped while they hold, wait and contend, for a mutex and a read/write lock: our `Both`, stock Curator,
+//! Kazoo's subclass, on one path. The network and the servers are in `outages`.
 
 use integration_tests::critical_section;
 use integration_tests::recipe_peers::{Actor, RecipePeer};
 use integration_tests::targets::Failure;
 
-use crate::cast::{Contest, tokens_rise};
+use crate::cast::{Contest, Foreign, tokens_rise};
 use crate::stage::{SHORT, Stage, turns};
+
+/// A lock that those take who are killed or stopped, and what the others take beside it.
+struct Play {
+    lock: &'static str,
+    beside: &'static [&'static str],
+}
+
+const MUTEX: Play = Play { lock: "mutex", beside: &["mutex"] };
+const WRITERS: Play = Play { lock: "write", beside: &["read", "write"] };
+const READERS: Play = Play { lock: "read", beside: &["read", "write"] };
 
 /// Most of it is waiting for sessions to end, so several go on at once.
 pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
-    tokio::try_join!(killed_while_holding(stage), killed_while_contending(stage))?;
+    tokio::try_join!(killed_while_holding(stage, &MUTEX), killed_while_contending(stage, &MUTEX))?;
+    tokio::try_join!(killed_while_holding(stage, &WRITERS), killed_while_contending(stage, &WRITERS))?;
+    killed_while_contending(stage, &READERS).await?;
     tokio::try_join!(
-        ours_paused_while_holding(stage),
-        ours_paused_while_contending(stage, "mutex"),
-        ours_paused_while_contending(stage, "election"),
-        ours_paused_while_contending(stage, "selector"),
+        ours_paused_while_holding(stage, &MUTEX),
+        ours_paused_while_contending(stage, "mutex", &MUTEX),
+        ours_paused_while_contending(stage, "election", &MUTEX),
+        ours_paused_while_contending(stage, "selector", &MUTEX),
     )?;
-    theirs_paused_while_waiting(stage).await?;
-    server_killed(stage).await
+    tokio::try_join!(
+        ours_paused_while_holding(stage, &WRITERS),
+        ours_paused_while_contending(stage, "write", &WRITERS),
+        ours_paused_while_contending(stage, "read", &READERS),
+    )?;
+    tokio::try_join!(
+        theirs_paused_while_waiting(stage, "mutex"),
+        theirs_paused_while_waiting(stage, "write")
+    )?;
+    Ok(())
 }
 
 /// Three who exclude each other, in processes that a test may kill or stop: our `Both`, stock Curator, Kazoo's subclass.
 async fn victims(
     stage: &Stage,
+    lock: &str,
     timeout: std::time::Duration,
-) -> Result<Vec<(RecipePeer, Actor, &'static str)>, Failure> {
+) -> Result<Vec<(RecipePeer, Actor, String)>, Failure> {
     let (version, _) = stage.curators.last().ok_or("no Curator")?;
     let processes = [
-        (RecipePeer::curator(&stage.peers, *version)?, "curator", "mutex"),
-        (RecipePeer::kazoo(&stage.peers)?, "kazoo", "mutex:curator"),
-        (Stage::another_of_ours()?, "ours", "mutex:both"),
+        (RecipePeer::curator(&stage.peers, *version)?, "curator", Foreign::Curator.kind(lock)),
+        (RecipePeer::kazoo(&stage.peers)?, "kazoo", Foreign::KazooSubclass.kind(lock)),
+        (Stage::another_of_ours()?, "ours", format!("{lock}:both")),
     ];
     let mut victims = Vec::new();
     for (peer, name, kind) in processes {
@@ -41,21 +61,23 @@ async fn victims(
     Ok(victims)
 }
 
-/// The same three in processes that live on, each contending for `count` turns.
-async fn survivors(stage: &Stage) -> Result<Vec<(Actor, String)>, Failure> {
+/// The same three in processes that live on, with one of each lock.
+pub(crate) async fn survivors(stage: &Stage, locks: &[&str]) -> Result<Vec<(Actor, String)>, Failure> {
     let (_, curator) = stage.curators.first().ok_or("no Curator")?;
-    Ok(vec![
-        (stage.actor(&stage.ours, "ours").await?, "mutex:both".to_owned()),
-        (stage.actor(curator, "curator").await?, "mutex".to_owned()),
-        (stage.actor(&stage.kazoo, "kazoo").await?, "mutex:curator".to_owned()),
-    ])
+    let mut cast = Vec::new();
+    for lock in locks {
+        cast.push((stage.actor(&stage.ours, "ours").await?, format!("{lock}:both")));
+        cast.push((stage.actor(curator, "curator").await?, Foreign::Curator.kind(lock)));
+        cast.push((stage.actor(&stage.kazoo, "kazoo").await?, Foreign::KazooSubclass.kind(lock)));
+    }
+    Ok(cast)
 }
 
 /// Killed while they hold, one after the other, each with the next waiting for it.
-async fn killed_while_holding(stage: &Stage) -> Result<(), Failure> {
+async fn killed_while_holding(stage: &Stage, play: &Play) -> Result<(), Failure> {
     let scene = stage.lasting_scene("killed").await?;
     let (path, log) = (&scene.path, scene.log());
-    let victims = victims(stage, SHORT).await?;
+    let victims = victims(stage, play.lock, SHORT).await?;
     // In line one behind the other: a request is answered when it holds, so the line is what shows that it waits.
     let mut holding = Vec::new();
     for (_, actor, kind) in &victims {
@@ -65,7 +87,7 @@ async fn killed_while_holding(stage: &Stage) -> Result<(), Failure> {
             .until("the next in line", async || Ok((stage.names(path).await?.len() > before).then_some(())))
             .await?;
     }
-    let cast = survivors(stage).await?;
+    let cast = survivors(stage, play.beside).await?;
     let contest = Contest::begin(stage, &scene, &cast, 10).await?;
     let killing = async {
         for ((peer, _, _), holding) in victims.iter().zip(holding) {
@@ -76,15 +98,15 @@ async fn killed_while_holding(stage: &Stage) -> Result<(), Failure> {
     };
     tokio::try_join!(contest.end(stage), killing)?;
     let seen = critical_section::check(&scene.log)?;
-    assert_eq!((seen.passages, seen.overtaken), (30, 3));
-    stage.tell(format_args!("mutex: killed while holding: {seen:?}"));
+    assert_eq!((seen.passages, seen.overtaken), (10 * cast.len(), 3));
+    stage.tell(format_args!("{}: killed while holding: {seen:?}", play.lock));
     Ok(())
 }
 
 /// Killed at whatever moment.
-async fn killed_while_contending(stage: &Stage) -> Result<(), Failure> {
+async fn killed_while_contending(stage: &Stage, play: &Play) -> Result<(), Failure> {
     let scene = stage.lasting_scene("killed").await?;
-    let victims = victims(stage, 2 * SHORT).await?;
+    let victims = victims(stage, play.lock, 2 * SHORT).await?;
     let log = scene.log();
     for (_, actor, kind) in &victims {
         // Nobody hears the answer.
@@ -93,7 +115,7 @@ async fn killed_while_contending(stage: &Stage) -> Result<(), Failure> {
     for (_, actor, _) in &victims {
         stage.entered(&scene, actor.name(), 1).await?;
     }
-    let cast = survivors(stage).await?;
+    let cast = survivors(stage, play.beside).await?;
     let contest = Contest::begin(stage, &scene, &cast, turns()).await?;
     let killing = async {
         for (peer, actor, _) in &victims {
@@ -104,28 +126,28 @@ async fn killed_while_contending(stage: &Stage) -> Result<(), Failure> {
     };
     tokio::try_join!(contest.end(stage), killing)?;
     let seen = critical_section::check(&scene.log)?;
-    stage.tell(format_args!("mutex: killed while contending: {seen:?}"));
+    stage.tell(format_args!("{}: killed while contending: {seen:?}", play.lock));
     Ok(())
 }
 
 /// Our process stands still while it holds, past its session; others hold meanwhile. When it goes on its guard says
 /// that it is lost, begins no write, and leaves no stale line.
-async fn ours_paused_while_holding(stage: &Stage) -> Result<(), Failure> {
+async fn ours_paused_while_holding(stage: &Stage, play: &Play) -> Result<(), Failure> {
     let scene = stage.lasting_scene("paused").await?;
-    let (path, log) = (&scene.path, scene.log());
+    let (path, log, kind) = (&scene.path, scene.log(), format!("{}:both", play.lock));
     let peer = Stage::another_of_ours()?;
     let actor = stage.actor_for(&peer, "ours", SHORT).await?;
-    let held = actor.ask(&format!("hold mutex:both {path} {log}")).await?;
+    let held = actor.ask(&format!("hold {kind} {path} {log}")).await?;
     let token: i64 = held.rsplit(' ').next().unwrap_or_default().parse()?;
-    let cast = survivors(stage).await?;
+    let cast = survivors(stage, play.beside).await?;
     let contest = Contest::begin(stage, &scene, &cast, 10).await?;
     let pausing = async {
         peer.pause(&scene.log)?;
         stage.overtaken(&scene, token).await?;
         // Asked before it goes on: the first thing it does is to look at its guard.
-        let said = actor.ask(&format!("check mutex:both {path}"));
-        let left = actor.ask(&format!("leave mutex:both {path} {log}"));
-        let again = actor.ask(&format!("contend mutex:both {path} 5 {log}"));
+        let said = actor.ask(&format!("check {kind} {path}"));
+        let left = actor.ask(&format!("leave {kind} {path} {log}"));
+        let again = actor.ask(&format!("contend {kind} {path} 5 {log}"));
         peer.resume(&scene.log)?;
         assert_eq!(said.await?, "held=false transaction=false");
         assert_eq!(left.await?, "lost");
@@ -134,25 +156,27 @@ async fn ours_paused_while_holding(stage: &Stage) -> Result<(), Failure> {
     let ((), again) = tokio::try_join!(contest.end(stage), pausing)?;
     assert_eq!(again, "5 0");
     let seen = critical_section::check(&scene.log)?;
-    assert_eq!((seen.passages, seen.overtaken, seen.refused, seen.lost), (35, 1, 0, 1));
-    stage.tell(format_args!("mutex: ours paused while holding: {seen:?}"));
+    assert_eq!((seen.passages, seen.overtaken, seen.refused, seen.lost), (10 * cast.len() + 5, 1, 0, 1));
+    stage.tell(format_args!("{}: ours paused while holding: {seen:?}", play.lock));
     Ok(())
 }
 
 /// The same at whatever moment: between the grant and the first line, between two lines, while it waits.
-async fn ours_paused_while_contending(stage: &Stage, what: &str) -> Result<(), Failure> {
+async fn ours_paused_while_contending(stage: &Stage, what: &str, play: &Play) -> Result<(), Failure> {
     let scene = stage.lasting_scene("paused").await?;
     let (path, log) = (&scene.path, scene.log());
     let peer = Stage::another_of_ours()?;
     let actor = stage.actor_for(&peer, "ours", SHORT / 3).await?;
-    let cast = survivors(stage).await?;
+    let cast = survivors(stage, play.beside).await?;
     let living: Vec<_> = cast.iter().map(|(actor, _)| actor.session()).collect();
     let fence = format!("{path}-its-fence");
     stage.zk.create(&fence, "").await?;
     let pauses = 4;
     let its_turns = 8 * pauses;
     let its = actor.ask(&match what {
-        "mutex" => format!("contend mutex:both {path} {its_turns} {log} {fence}"),
+        "mutex" | "write" => format!("contend {what}:both {path} {its_turns} {log} {fence}"),
+        // Tokens of readers beside each other do not rise.
+        "read" => format!("contend read:both {path} {its_turns} {log}"),
         _ => format!("lead {path} {its_turns} {log} {what}:both"),
     });
     let contest = Contest::begin(stage, &scene, &cast, turns().max(its_turns)).await?;
@@ -160,17 +184,7 @@ async fn ours_paused_while_contending(stage: &Stage, what: &str) -> Result<(), F
         for pause in 1..=pauses {
             stage.entered(&scene, actor.name(), 4 * pause).await?;
             peer.pause(&scene.log)?;
-            stage
-                .until("its session ends", async || {
-                    for name in stage.names(path).await? {
-                        let stat = stage.zk.exists(format!("{path}/{name}")).await?;
-                        if stat.is_some_and(|stat| !living.contains(&stat.ephemeral_owner)) {
-                            return Ok(None);
-                        }
-                    }
-                    Ok(Some(()))
-                })
-                .await?;
+            stage.only_of(path, &living).await?;
             peer.resume(&scene.log)?;
         }
         its.await
@@ -185,12 +199,12 @@ async fn ours_paused_while_contending(stage: &Stage, what: &str) -> Result<(), F
 }
 
 /// Curator and Kazoo stand still while they wait for us; their sessions end, and when they go on they wait again.
-async fn theirs_paused_while_waiting(stage: &Stage) -> Result<(), Failure> {
+async fn theirs_paused_while_waiting(stage: &Stage, lock: &str) -> Result<(), Failure> {
     let scene = stage.lasting_scene("paused").await?;
     let (path, log) = (&scene.path, scene.log());
     let holder = stage.actor(&stage.ours, "ours").await?;
-    holder.ask(&format!("hold mutex:both {path} {log}")).await?;
-    let mut victims = victims(stage, SHORT).await?;
+    holder.ask(&format!("hold {lock}:both {path} {log}")).await?;
+    let mut victims = victims(stage, lock, SHORT).await?;
     victims.truncate(2);
     let answers: Vec<_> =
         victims.iter().map(|(_, actor, kind)| actor.ask(&format!("contend {kind} {path} 5 {log}"))).collect();
@@ -201,39 +215,12 @@ async fn theirs_paused_while_waiting(stage: &Stage) -> Result<(), Failure> {
         peer.resume(&scene.log)?;
     }
     stage.line_of(path, 4).await?;
-    assert_eq!(holder.ask(&format!("leave mutex:both {path} {log}")).await?, "left");
+    assert_eq!(holder.ask(&format!("leave {lock}:both {path} {log}")).await?, "left");
     for answer in answers {
         answer.await?;
     }
     let seen = critical_section::check(&scene.log)?;
     assert_eq!(seen.passages, 11);
-    stage.tell(format_args!("mutex: theirs paused while waiting: {seen:?}"));
-    Ok(())
-}
-
-/// The server is killed in the middle of it and started again on what it had written; all sessions live on. Ours lose
-/// what they hold when the connection goes, and say so; theirs do not know and go on, with nodes that are still there.
-async fn server_killed(stage: &Stage) -> Result<(), Failure> {
-    let scene = stage.lasting_scene("server").await?;
-    let mut cast = survivors(stage).await?;
-    cast.push((stage.actor(&stage.ours, "ours").await?, "mutex:curator".to_owned()));
-    let ours: Vec<_> =
-        cast.iter().map(|(actor, _)| actor.name()).filter(|name| name.starts_with("ours")).collect();
-    let contest = Contest::begin(stage, &scene, &cast, 2 * turns()).await?;
-    let killing = async {
-        for time in 1..=2 {
-            stage.entered(&scene, ours[0], 20 * time).await?;
-            ours.iter().try_for_each(|who| critical_section::note(&scene.log, "CUT", who))?;
-            tokio::task::block_in_place(|| {
-                stage.server.lock().unwrap_or_else(PoisonError::into_inner).restart()
-            })?;
-            ours.iter().try_for_each(|who| critical_section::note(&scene.log, "MEND", who))?;
-        }
-        Ok(())
-    };
-    tokio::try_join!(contest.end(stage), killing)?;
-    let seen = critical_section::check(&scene.log)?;
-    assert_eq!(seen.passages, cast.len() * 2 * turns());
-    stage.tell(format_args!("mutex: the server killed twice: {seen:?}"));
+    stage.tell(format_args!("{lock}: theirs paused while waiting: {seen:?}"));
     Ok(())
 }

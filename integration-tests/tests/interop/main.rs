@@ -15,13 +15,15 @@ mod latch;
 mod leases;
 mod mutex;
 mod numbers;
+mod outages;
 mod permits;
 mod queues;
 mod read_write;
 mod stage;
+mod together;
 
 use integration_tests::our_server::OurServer;
-use integration_tests::peers::{JavaServer, JavaVersion, Peers, or_skip, skipped};
+use integration_tests::peers::{JavaEnsemble, JavaServer, JavaVersion, Peers, or_skip, skipped};
 use integration_tests::targets::Failure;
 
 use stage::{Server, Stage};
@@ -38,7 +40,10 @@ async fn all(stage: &Stage) -> Result<(), Failure> {
             }
         )*};
     }
-    parts!(golden, mutex, read_write, permits, election, latch, barriers, numbers, leases, queues, faults);
+    parts!(
+        golden, mutex, read_write, together, permits, election, latch, barriers, numbers, leases, queues,
+        faults, outages
+    );
     Ok(())
 }
 
@@ -61,4 +66,16 @@ async fn on_apache_zookeeper() -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
     let server = JavaServer::start(&peers, JavaVersion::V3_9_5, dir.path(), None)?;
     all(&Stage::set(&peers, Server::Java(server)).await?).await
+}
+
+/// Its leader is killed while they contend.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_an_ensemble_of_apache_zookeeper() -> Result<(), Failure> {
+    let Some(peers) = or_skip(Peers::find())? else { return Ok(()) };
+    if !peers.versions().any(|version| version == JavaVersion::V3_9_5) {
+        skipped("no Apache ZooKeeper 3.9.5 on this machine");
+        return Ok(());
+    }
+    let servers = tokio::task::block_in_place(|| JavaEnsemble::start(&peers, JavaVersion::V3_9_5, 3))?;
+    outages::servers_killed(&Stage::set(&peers, Server::Ensemble(servers)).await?).await
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use integration_tests::critical_section;
 use integration_tests::our_server::OurServer;
-use integration_tests::peers::{JavaServer, JavaVersion, Peers};
+use integration_tests::peers::{JavaEnsemble, JavaServer, JavaVersion, Peers};
 use integration_tests::recipe_peers::{Actor, RecipePeer};
 use integration_tests::targets::{Failure, PATIENCE};
 use tempfile::TempDir;
@@ -25,6 +25,7 @@ pub(crate) const SHORT: Duration = Duration::from_secs(3);
 pub(crate) enum Server {
     Ours(OurServer),
     Java(JavaServer),
+    Ensemble(JavaEnsemble),
 }
 
 impl Server {
@@ -32,10 +33,11 @@ impl Server {
         match self {
             Self::Ours(server) => server.hosts(),
             Self::Java(server) => server.hosts(),
+            Self::Ensemble(servers) => servers.hosts(),
         }
     }
 
-    /// Kills it, and starts it again on what it had written.
+    /// Kills it, or an ensemble's leader, and starts it again on what it had written.
     pub(crate) fn restart(&mut self) -> std::io::Result<()> {
         match self {
             Self::Ours(server) => {
@@ -43,6 +45,10 @@ impl Server {
                 server.restart()
             }
             Self::Java(server) => server.restart(),
+            Self::Ensemble(servers) => {
+                let leader = servers.leader()?;
+                servers.server(leader).restart()
+            }
         }
     }
 }
@@ -176,6 +182,20 @@ impl Stage {
             for name in self.names(path).await? {
                 let stat = self.zk.exists(format!("{path}/{name}")).await?;
                 if stat.is_some_and(|stat| stat.ephemeral_owner == session) {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        })
+        .await
+    }
+
+    /// Waits until there are nodes of these sessions alone under a path.
+    pub(crate) async fn only_of(&self, path: &str, sessions: &[SessionId]) -> Result<(), Failure> {
+        self.until("the others' sessions end", async || {
+            for name in self.names(path).await? {
+                let stat = self.zk.exists(format!("{path}/{name}")).await?;
+                if stat.is_some_and(|stat| !sessions.contains(&stat.ephemeral_owner)) {
                     return Ok(None);
                 }
             }

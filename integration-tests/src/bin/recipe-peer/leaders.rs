@@ -103,7 +103,7 @@ impl LeaderSelectorListener for Turns {
         if !matches!(*self.left.borrow(), Ok(1..)) {
             return;
         }
-        let done = pass(leadership, &mut *self.section.lock().await, Mode::Alone, None).await;
+        let done = pass(&**leadership, &mut *self.section.lock().await, Mode::Alone, None).await;
         self.left.send_modify(|left| match done {
             Ok(whole) => *left = left.clone().map(|left| left - usize::from(whole)),
             Err(problem) => *left = Err(problem.to_string()),
@@ -130,7 +130,7 @@ async fn lead(election: &Election, who: &str, count: usize, log: &Path) -> Resul
         let mut token = 0;
         let outcome = election.run(async |leadership| {
             token = leadership.fencing_token().get();
-            pass(&leadership, &mut section, Mode::Alone, None).await
+            pass(&*leadership, &mut section, Mode::Alone, None).await
         });
         match outcome.await? {
             Outcome::Finished(Ok(true)) => whole += 1,

@@ -1,7 +1,6 @@
 //! Locks: taken, kept, contended for.
 
 use std::collections::HashMap;
-use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,9 +9,10 @@ use integration_tests::targets::Failure;
 use zk_client::Client;
 use zk_proto::{Acl, CreateMode};
 use zk_recipes::semaphore::Layout;
-use zk_recipes::{Dialect, Error, Held, Lock, LockGuard, Permit, ReadGuard, RwLock, Semaphore, WriteGuard};
+use zk_recipes::{Dialect, Error, Lock, MultiLock, RwLock, Semaphore};
 
 use crate::actor::Arguments;
+use crate::guard::{Guard, Holder};
 
 /// How long a section takes.
 const INSIDE: Duration = Duration::from_millis(1);
@@ -21,39 +21,6 @@ const INSIDE: Duration = Duration::from_millis(1);
 #[derive(Default)]
 pub(crate) struct Locks {
     held: HashMap<String, Guard>,
-}
-
-/// Of whatever kind.
-enum Guard {
-    Lock(LockGuard),
-    Read(ReadGuard),
-    Write(WriteGuard),
-    Permit(Permit),
-}
-
-impl Deref for Guard {
-    type Target = Held;
-
-    fn deref(&self) -> &Held {
-        match self {
-            Self::Lock(guard) => guard,
-            Self::Read(guard) => guard,
-            Self::Write(guard) => guard,
-            Self::Permit(permit) => permit,
-        }
-    }
-}
-
-impl Guard {
-    async fn release(self) -> Result<String, Failure> {
-        let released = match self {
-            Self::Lock(guard) => guard.release().await?,
-            Self::Read(guard) => guard.release().await?,
-            Self::Write(guard) => guard.release().await?,
-            Self::Permit(permit) => permit.release().await?,
-        };
-        Ok(format!("{released:?}"))
-    }
 }
 
 /// `curator`, `kazoo` or `both`, behind the colon of a kind.
@@ -82,7 +49,7 @@ impl Locks {
                 let Some(guard) = Taker::new(client, kind, path, who)?.take(ms).await? else {
                     return Ok("none".to_owned());
                 };
-                let answer = format!("{} {}", guard.node(), guard.fencing_token().get());
+                let answer = format!("{} {}", guard.node(), guard.token());
                 self.held.insert(key, guard);
                 Ok(answer)
             }
@@ -92,7 +59,7 @@ impl Locks {
             }
             "hold" => {
                 let guard = Taker::new(client, kind, path, who)?.take(-1).await?.ok_or("not taken")?;
-                let token = guard.fencing_token().get();
+                let token = guard.token();
                 let log = Path::new(arguments.text(2)?);
                 if CriticalSection::open(log, who)?.enter(token, mode(kind))? == Verdict::Refused {
                     return Err("refused".into());
@@ -151,11 +118,12 @@ enum Taker {
     /// A writer that goes on as a reader.
     Downgrade(RwLock),
     Permit(Semaphore),
+    Multi(MultiLock),
 }
 
 impl Taker {
     /// `mutex:DIALECT`, `read:DIALECT`, `write:DIALECT`, `downgrade:DIALECT`, `semaphore:SIZE:LAYOUT`,
-    /// `semaphore-count:PATH` where a shared count says the size.
+    /// `multi:DIALECT` of several mutexes, their paths with commas between, `semaphore-count:PATH` where a shared count says the size.
     fn new(client: &Client, kind: &str, path: &str, who: &str) -> Result<Self, Failure> {
         let (what, option) = kind.split_once(':').unwrap_or((kind, "curator"));
         match what {
@@ -170,6 +138,13 @@ impl Taker {
                     "write" => Self::Write(lock),
                     _ => Self::Downgrade(lock),
                 })
+            }
+            "multi" => {
+                let dialect = dialect(option)?;
+                let one = |path| Lock::builder(client, path).identifier(who).dialect(dialect).build();
+                let all =
+                    path.split(',').map(one).fold(MultiLock::builder(client), |all, one| all.lock(&one));
+                Ok(Self::Multi(all.build()))
             }
             "semaphore" => {
                 let (size, layout) = option.split_once(':').ok_or("no layout")?;
@@ -203,6 +178,10 @@ impl Taker {
             Self::Permit(semaphore) => match limit {
                 Some(limit) => semaphore.acquire_within(limit).await.map(Guard::Permit),
                 None => semaphore.acquire().await.map(Guard::Permit),
+            },
+            Self::Multi(lock) => match limit {
+                Some(limit) => lock.acquire_within(limit).await.map(Guard::Multi),
+                None => lock.acquire().await.map(Guard::Multi),
             },
             Self::Downgrade(lock) => match lock.write().await {
                 Ok(guard) => guard.downgrade().await.map(Guard::Read),
@@ -247,12 +226,12 @@ async fn contend(
 
 /// One section; whether it was whole. What is stale must have been known by the guard.
 pub(crate) async fn pass(
-    guard: &Held,
+    guard: &(impl Holder + ?Sized),
     section: &mut CriticalSection,
     mode: Mode,
     fence: Option<&str>,
 ) -> Result<bool, Failure> {
-    let token = guard.fencing_token().get();
+    let token = guard.token();
     if !guard.is_held() {
         return Ok(false);
     }
@@ -280,8 +259,8 @@ pub(crate) async fn pass(
 }
 
 /// The end of a section; whether it was whole.
-fn left(guard: &Held, section: &mut CriticalSection, mode: Mode) -> Result<bool, Failure> {
-    let token = guard.fencing_token().get();
+fn left(guard: &(impl Holder + ?Sized), section: &mut CriticalSection, mode: Mode) -> Result<bool, Failure> {
+    let token = guard.token();
     if !guard.is_held() {
         section.lost(token)?;
         return Ok(false);
@@ -292,8 +271,8 @@ fn left(guard: &Held, section: &mut CriticalSection, mode: Mode) -> Result<bool,
     }
 }
 
-async fn written(guard: &Held, fence: &str) -> Result<(), Error> {
-    let token = guard.fencing_token().get().to_string();
+async fn written(guard: &(impl Holder + ?Sized), fence: &str) -> Result<(), Error> {
+    let token = guard.token().to_string();
     let acl = Acl::open();
     let write = guard.transaction()?.create_with(
         format!("{fence}/by-"),
@@ -304,8 +283,8 @@ async fn written(guard: &Held, fence: &str) -> Result<(), Error> {
     write.commit().await.map(drop)
 }
 
-fn refused(guard: &Held, section: &mut CriticalSection) -> Result<bool, Failure> {
-    let token = guard.fencing_token().get();
+fn refused(guard: &(impl Holder + ?Sized), section: &mut CriticalSection) -> Result<bool, Failure> {
+    let token = guard.token();
     if guard.is_held() || guard.transaction().is_ok() {
         return Err(format!("the guard of {token} says held, and a later holder was there").into());
     }

@@ -5,6 +5,7 @@
 //! process ends, without closing anything, when its input does. `peers/README.md` has the table of verbs.
 
 mod actor;
+mod guard;
 mod leaders;
 mod locks;
 mod queues;
