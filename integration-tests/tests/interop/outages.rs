@@ -13,13 +13,67 @@ use crate::faults::survivors;
 use crate::stage::{SHORT, Scene, Stage, turns};
 
 pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
-    cut_off(stage).await?;
+    tokio::try_join!(
+        cut_off_while_holding(stage, Outage::Long),
+        cut_off_while_holding(stage, Outage::Silent),
+        cut_off_while_contending(stage)
+    )?;
     servers_killed(stage).await
 }
 
-/// One of ours is cut off again and again: by a connection that breaks and comes back at once, by an outage longer than
-/// its session, and by a network that swallows everything and does not say so.
-async fn cut_off(stage: &Stage) -> Result<(), Failure> {
+/// How one of ours is cut off.
+#[derive(Clone, Copy, Debug)]
+enum Outage {
+    /// The connection breaks, and comes back at once.
+    Broken,
+    /// The network is gone for longer than the session lives.
+    Long,
+    /// The network swallows everything for longer than the session lives, and does not say so.
+    Silent,
+}
+
+impl Outage {
+    fn begin(self, proxy: &Proxy) {
+        match self {
+            Self::Broken => proxy.cut_all(),
+            Self::Long => {
+                proxy.refuse();
+                proxy.cut_all();
+            }
+            Self::Silent => proxy.half_open(),
+        }
+    }
+}
+
+/// Ours holds, and hears nothing any more. By the time somebody else holds its guard says that it is lost, and it begins
+/// no write.
+async fn cut_off_while_holding(stage: &Stage, outage: Outage) -> Result<(), Failure> {
+    let scene = stage.lasting_scene("cut").await?;
+    let (path, log) = (&scene.path, scene.log());
+    let proxy = Proxy::before(stage.hosts.clone()).await?;
+    let ours = stage.ours.actor(&format!("ours-{outage:?}"), &proxy.hosts(), SHORT).await?;
+    let held = ours.ask(&format!("hold mutex:both {path} {log}")).await?;
+    let token: i64 = held.rsplit(' ').next().unwrap_or_default().parse()?;
+    let cast = survivors(stage, &["mutex"]).await?;
+    let contest = Contest::begin(stage, &scene, &cast, 10).await?;
+    let cutting = async {
+        note(&scene.log, "CUT", ours.name())?;
+        outage.begin(&proxy);
+        stage.overtaken(&scene, token).await?;
+        assert_eq!(ours.ask(&format!("check mutex:both {path}")).await?, "held=false transaction=false");
+        assert_eq!(ours.ask(&format!("leave mutex:both {path} {log}")).await?, "lost");
+        proxy.heal();
+        Ok(())
+    };
+    tokio::try_join!(contest.end(stage), cutting)?;
+    let seen = critical_section::check(&scene.log)?;
+    assert_eq!((seen.passages, seen.overtaken, seen.refused, seen.lost), (10 * cast.len(), 1, 0, 1));
+    stage.tell(format_args!("mutex: ours cut off while holding, {outage:?}: {seen:?}"));
+    Ok(())
+}
+
+/// Again and again, at whatever moment.
+async fn cut_off_while_contending(stage: &Stage) -> Result<(), Failure> {
     const OUTAGES: [Outage; 5] =
         [Outage::Broken, Outage::Long, Outage::Broken, Outage::Silent, Outage::Broken];
     let scene = stage.lasting_scene("cut").await?;
@@ -34,17 +88,9 @@ async fn cut_off(stage: &Stage) -> Result<(), Failure> {
             stage.entered(&scene, ours.name(), entries(&scene, &ours) + 3).await?;
             note(&scene.log, "CUT", ours.name())?;
             let before = entries(&scene, &ours);
-            match outage {
-                Outage::Broken => proxy.cut_all(),
-                Outage::Long => {
-                    proxy.refuse();
-                    proxy.cut_all();
-                    stage.only_of(&scene.path, &living).await?;
-                }
-                Outage::Silent => {
-                    proxy.half_open();
-                    stage.only_of(&scene.path, &living).await?;
-                }
+            outage.begin(&proxy);
+            if !matches!(outage, Outage::Broken) {
+                stage.only_of(&scene.path, &living).await?;
             }
             proxy.heal();
             // The first of them may have been on its way when the network went.
@@ -57,15 +103,8 @@ async fn cut_off(stage: &Stage) -> Result<(), Failure> {
     let seen = critical_section::check(&scene.log)?;
     // What was lost on the way does not count, and was done again.
     assert!(seen.passages >= cast.len() * 2 * turns(), "{seen:?}");
-    stage.tell(format_args!("mutex: ours cut off {} times: {seen:?}", OUTAGES.len()));
+    stage.tell(format_args!("mutex: ours cut off {} times while contending: {seen:?}", OUTAGES.len()));
     Ok(())
-}
-
-#[derive(Clone, Copy)]
-enum Outage {
-    Broken,
-    Long,
-    Silent,
 }
 
 /// How often it has entered.
