@@ -50,7 +50,9 @@ import org.apache.curator.framework.recipes.locks.InterProcessReadWriteLock;
 import org.apache.curator.framework.recipes.locks.InterProcessSemaphoreMutex;
 import org.apache.curator.framework.recipes.locks.InterProcessSemaphoreV2;
 import org.apache.curator.framework.recipes.locks.Lease;
+import org.apache.curator.framework.recipes.locks.LockInternalsDriver;
 import org.apache.curator.framework.recipes.locks.Revoker;
+import org.apache.curator.framework.recipes.locks.StandardLockInternalsDriver;
 import org.apache.curator.framework.recipes.queue.DistributedDelayQueue;
 import org.apache.curator.framework.recipes.queue.DistributedIdQueue;
 import org.apache.curator.framework.recipes.queue.DistributedPriorityQueue;
@@ -109,8 +111,23 @@ public class RecipePeer {
             super(client, path);
         }
 
+        Mutex(CuratorFramework client, String path, LockInternalsDriver driver) {
+            super(client, path, driver);
+        }
+
         String node() {
             return getLockPath();
+        }
+    }
+
+    /** A driver as people write it who share a path with Kazoo: numbers behind Kazoo's mark count as well. */
+    static class KazooToo extends StandardLockInternalsDriver {
+        static final String MARK = "__lock__";
+
+        @Override
+        public String fixForSorting(String node, String lockName) {
+            int at = node.lastIndexOf(MARK);
+            return at < 0 ? super.fixForSorting(node, lockName) : node.substring(at + MARK.length());
         }
     }
 
@@ -280,13 +297,14 @@ public class RecipePeer {
             throw new IllegalStateException("no node of ours under " + parent);
         }
 
-        /** `mutex`, `revocable`, `read`, `write`, `semaphore:N`, `semaphore-mutex`, `multi` (paths, comma between). */
+        /** `mutex` (`mutex:driver` sees Kazoo's too), `revocable`, `read`, `write`, `semaphore:N`, `semaphore-mutex`, `multi` (paths, comma between). */
         Taker taker(String kind, String path) {
             String[] words = kind.split(":");
             switch (words[0]) {
                 case "mutex":
                 case "revocable": {
-                    Mutex mutex = new Mutex(client, path);
+                    boolean driver = words.length > 1 && words[1].equals("driver");
+                    Mutex mutex = driver ? new Mutex(client, path, new KazooToo()) : new Mutex(client, path);
                     return ms -> {
                         if (words[0].equals("revocable")) {
                             mutex.makeRevocable(lock -> revocations.release());

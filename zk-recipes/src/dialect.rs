@@ -13,8 +13,10 @@ use crate::sequence::{
 /// | dialect | our nodes | stock Curator, go-zk | stock Kazoo |
 /// |---|---|---|---|
 /// | `Curator` | `_c_<uuid>-lock-<n>` | wait for us | does not, unless given `extra_lock_patterns=["-lock-"]` |
-/// | `Kazoo` | `<32 hex>__lock__<n>` | Curator does not, go-zk does | waits for us |
-/// | `Both` | both, made and deleted together | wait for us | waits for us |
+/// | `Kazoo` | `<32 hex>__lock__<n>` | Curator does not, go-zk does* | waits for us |
+/// | `Both` | both, made and deleted together | wait for us* | waits for us |
+///
+/// (*) The older go-zk, `samuel/go-zookeeper`, knows no name but Curator's: its `Lock` fails beside any other.
 ///
 /// For Curator and Kazoo to exclude each other as well, Kazoo must write Curator's names: a subclass with
 /// `_NODE_NAME = "-lock-"` and `_EXCLUDE_NAMES = ["-lock-"]`. The extra pattern alone works one way only: Kazoo

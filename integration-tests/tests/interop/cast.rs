@@ -15,6 +15,8 @@ pub(crate) const DIALECTS: [&str; 3] = ["curator", "kazoo", "both"];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Foreign {
     Curator,
+    /// Curator's mutex with a `LockInternalsDriver` that reads Kazoo's mark: sees both, writes its own.
+    CuratorDriver,
     Kazoo,
     /// Kazoo's class with Curator's mark in `extra_lock_patterns`: sees both, writes its own.
     KazooExtra,
@@ -23,12 +25,17 @@ pub(crate) enum Foreign {
 }
 
 impl Foreign {
+    /// Whoever has a read/write lock.
     pub(crate) const ALL: [Self; 4] = [Self::Curator, Self::Kazoo, Self::KazooExtra, Self::KazooSubclass];
+    /// Whoever has a mutex.
+    pub(crate) const MUTEXES: [Self; 5] =
+        [Self::Curator, Self::CuratorDriver, Self::Kazoo, Self::KazooExtra, Self::KazooSubclass];
 
     /// The kind of lock, as the peer calls it: `mutex`, `read` or `write`, as Curator and stock Kazoo call it.
     pub(crate) fn kind(self, lock: &str) -> String {
         match self {
             Self::Curator | Self::Kazoo => lock.to_owned(),
+            Self::CuratorDriver => format!("{lock}:driver"),
             Self::KazooExtra => format!("{lock}:extra"),
             Self::KazooSubclass => format!("{lock}:curator"),
         }
@@ -39,7 +46,7 @@ impl Foreign {
         match self {
             Self::Curator | Self::KazooSubclass => dialect != "kazoo",
             Self::Kazoo => dialect != "curator",
-            Self::KazooExtra => true,
+            Self::CuratorDriver | Self::KazooExtra => true,
         }
     }
 }
@@ -47,7 +54,7 @@ impl Foreign {
 /// The processes that have this class, and their names.
 pub(crate) fn processes(stage: &Stage, foreign: Foreign) -> Vec<(String, &RecipePeer)> {
     match foreign {
-        Foreign::Curator => {
+        Foreign::Curator | Foreign::CuratorDriver => {
             let curators = stage.curators.iter();
             curators.map(|(version, peer)| (format!("Curator of ZooKeeper {version}"), peer)).collect()
         }

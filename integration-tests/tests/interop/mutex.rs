@@ -9,7 +9,7 @@ use crate::stage::{Scene, Stage, turns};
 
 pub(crate) async fn all(stage: &Stage) -> Result<(), Failure> {
     for dialect in DIALECTS {
-        for foreign in Foreign::ALL {
+        for foreign in Foreign::MUTEXES {
             for (library, peer) in processes(stage, foreign) {
                 let cell = format!("mutex: ours {dialect} x {library} {foreign:?}");
                 let done = cell_of(stage, dialect, foreign, peer).await;
