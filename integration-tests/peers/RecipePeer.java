@@ -66,6 +66,7 @@ import org.apache.curator.framework.recipes.queue.SimpleDistributedQueue;
 import org.apache.curator.framework.recipes.shared.SharedCount;
 import org.apache.curator.framework.recipes.shared.SharedCountListener;
 import org.apache.curator.framework.recipes.shared.SharedCountReader;
+import org.apache.curator.framework.recipes.shared.VersionedValue;
 import org.apache.curator.framework.state.ConnectionState;
 import org.apache.curator.retry.ExponentialBackoffRetry;
 import org.apache.curator.retry.RetryNTimes;
@@ -244,8 +245,9 @@ public class RecipePeer {
                 case "count-add":
                     SharedCount shared = count(a.get(0));
                     for (int left = Integer.parseInt(a.get(2)); left > 0; ) {
-                        int next = shared.getCount() + Integer.parseInt(a.get(1));
-                        left -= shared.trySetCount(shared.getVersionedValue(), next) ? 1 : 0;
+                        // Looked at once: another thread of Curator's brings news in between.
+                        VersionedValue<Integer> seen = shared.getVersionedValue();
+                        left -= shared.trySetCount(seen, seen.getValue() + Integer.parseInt(a.get(1))) ? 1 : 0;
                     }
                     return "" + shared.getCount();
                 case "count-await":
